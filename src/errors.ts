@@ -1,0 +1,147 @@
+/**
+ * Every error that latchkey raises on purpose. The class says what the caller can do about it, `code` says why.
+ *
+ * This file imports nothing, so that any room may use it. How an error looks on the wire is decided in one place,
+ * `connect-errors.ts`.
+ *
+ * @module
+ */
+
+/** Why a token, or the header that should carry one, was rejected. Another token may be accepted. */
+export type TokenRejectedCode =
+  | "ERR_CREDENTIALS_MISSING"
+  | "ERR_CREDENTIALS_MALFORMED"
+  | "ERR_TOKEN_MALFORMED"
+  | "ERR_TOKEN_TYPE"
+  | "ERR_TOKEN_ALGORITHM"
+  | "ERR_TOKEN_ISSUER"
+  | "ERR_TOKEN_AUDIENCE"
+  | "ERR_TOKEN_EXPIRED"
+  | "ERR_TOKEN_NOT_YET_VALID"
+  | "ERR_TOKEN_LIFETIME"
+  | "ERR_TOKEN_CLAIMS"
+  | "ERR_TOKEN_BOUND"
+  | "ERR_TOKEN_SIGNATURE"
+  | "ERR_TOKEN_REVOKED"
+  | "ERR_KEY_NOT_FOUND"
+  | "ERR_KEY_UNUSABLE";
+
+/** Which rule a verified caller does not satisfy. Another token of the same caller does not help. */
+export type AccessDeniedCode =
+  | "ERR_ROLE_MISSING"
+  | "ERR_SCOPE_MISSING"
+  | "ERR_ORG_MISSING"
+  | "ERR_ORG_MISMATCH"
+  | "ERR_CONDITION_NOT_MET";
+
+/** Why a token could not be checked at present. The token may be good; waiting helps. */
+export type KeysUnavailableCode =
+  | "ERR_KEYS_UNAVAILABLE"
+  | "ERR_KEYS_INVALID"
+  | "ERR_REVOCATION_UNAVAILABLE"
+  | "ERR_TOO_MANY_PENDING";
+
+/** Why a client has no token to send. */
+export type TokenSourceCode =
+  | "ERR_TOKEN_SOURCE_UNAVAILABLE"
+  | "ERR_TOKEN_SOURCE_REFUSED"
+  | "ERR_TOKEN_SOURCE_INVALID"
+  | "ERR_TOKEN_ORIGIN";
+
+/** Why a signing key or a stored credential cannot be used. */
+export type CredentialCode =
+  | "ERR_KEY_MISSING"
+  | "ERR_KEY_INVALID"
+  | "ERR_KEY_PUBLIC"
+  | "ERR_KEY_PASSPHRASE"
+  | "ERR_KEY_ALGORITHM"
+  | "ERR_KEY_WEAK"
+  | "ERR_KEY_PERMISSIONS"
+  | "ERR_CREDENTIAL_NOT_FOUND"
+  | "ERR_CREDENTIAL_EXISTS"
+  | "ERR_CREDENTIAL_STORE";
+
+/** Why a configuration given by file, environment or command line cannot be used. */
+export type ConfigCode = "ERR_CONFIG_INVALID" | "ERR_CONFIG_UNREADABLE" | "ERR_DEPENDENCY_MISSING";
+
+/** Every code of every error. */
+export type AuthErrorCode =
+  | TokenRejectedCode
+  | AccessDeniedCode
+  | KeysUnavailableCode
+  | TokenSourceCode
+  | CredentialCode
+  | ConfigCode;
+
+/**
+ * What all errors of latchkey have in common: a stable `code` to branch on and, where there is one, the `cause`.
+ *
+ * Messages are for logs of the own process. They never carry a token, a key or the value of a claim.
+ */
+export abstract class AuthError extends Error {
+  /** Why it happened; stable across releases. */
+  abstract readonly code: AuthErrorCode;
+}
+
+/** A token, or the header that should carry it, was rejected. */
+export class TokenRejectedError extends AuthError {
+  override readonly name = "TokenRejectedError";
+  readonly code: TokenRejectedCode;
+  constructor(code: TokenRejectedCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The caller is known and may not do this. */
+export class AccessDeniedError extends AuthError {
+  override readonly name = "AccessDeniedError";
+  readonly code: AccessDeniedCode;
+  constructor(code: AccessDeniedCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Nobody can say at present whether the token is good. */
+export class KeysUnavailableError extends AuthError {
+  override readonly name = "KeysUnavailableError";
+  readonly code: KeysUnavailableCode;
+  /** How long to wait before another try, in milliseconds; absent when unknown. */
+  readonly retryAfterMs: number | undefined;
+  constructor(code: KeysUnavailableCode, message: string, options?: ErrorOptions & { readonly retryAfterMs?: number }) {
+    super(message, options);
+    this.code = code;
+    this.retryAfterMs = options?.retryAfterMs;
+  }
+}
+
+/** A client could not obtain a token, or must not send the one it has. */
+export class TokenSourceError extends AuthError {
+  override readonly name = "TokenSourceError";
+  readonly code: TokenSourceCode;
+  constructor(code: TokenSourceCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** A signing key or a stored credential cannot be used; the message says what to do. */
+export class CredentialError extends AuthError {
+  override readonly name = "CredentialError";
+  readonly code: CredentialCode;
+  constructor(code: CredentialCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** A file, an environment variable or a flag holds something unusable; the message names it. */
+export class ConfigError extends AuthError {
+  override readonly name = "ConfigError";
+  readonly code: ConfigCode;
+  constructor(code: ConfigCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

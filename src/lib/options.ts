@@ -1,0 +1,46 @@
+/** Checks of options at construction: each names the field and the accepted range. */
+
+/** Throws unless `value` is a finite number greater than 0. */
+export function assertPositive(field: string, value: number): void {
+  assertNumber(field, value);
+  if (value <= 0) throw new RangeError(`${field} must be a positive finite number, got ${value}`);
+}
+
+/** Throws unless `value` is a finite number, 0 or greater. */
+export function assertNotNegative(field: string, value: number): void {
+  assertNumber(field, value);
+  if (value < 0) throw new RangeError(`${field} must be 0 or a positive finite number, got ${value}`);
+}
+
+/** Throws unless `value` is an integer greater than 0. */
+export function assertPositiveInteger(field: string, value: number): void {
+  assertPositive(field, value);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${field} must be an integer, got ${value}`);
+}
+
+/** Throws unless `value` is a string with at least one character. */
+export function assertNonEmptyString(field: string, value: unknown): asserts value is string {
+  if (typeof value !== "string") throw new TypeError(`${field} must be a string, got ${typeName(value)}`);
+  if (value === "") throw new TypeError(`${field} must not be empty`);
+}
+
+/** Throws unless `value` is an array of strings, none of them empty, with at least one entry. */
+export function assertNonEmptyStrings(field: string, value: unknown): asserts value is readonly string[] {
+  if (!Array.isArray(value)) throw new TypeError(`${field} must be an array of strings, got ${typeName(value)}`);
+  if (value.length === 0) throw new TypeError(`${field} must not be empty`);
+  value.forEach((entry, index) => {
+    assertNonEmptyString(`${field}[${index}]`, entry);
+  });
+}
+
+/** Names the type of a value for an error message, telling null and arrays from objects; never shows the value. */
+export function typeName(value: unknown): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "array" : typeof value;
+}
+
+function assertNumber(field: string, value: unknown): asserts value is number {
+  // Durations are numbers only: a string such as "5m" that some parser drops would mean "never expires".
+  if (typeof value !== "number") throw new TypeError(`${field} must be a number, got ${typeName(value)}`);
+  if (!Number.isFinite(value)) throw new RangeError(`${field} must be finite, got ${value}`);
+}

@@ -1,0 +1,22 @@
+/** Which claims carry what latchkey reads and writes beside the registered ones. */
+export interface ClaimNames {
+  /** Organisation of the caller, a string. */
+  readonly org: string;
+  /** Roles of the caller, an array of strings. */
+  readonly roles: string;
+  /** OAuth scopes, one string separated by spaces (RFC 8693 section 4.2). */
+  readonly scope: string;
+  /** Stable identifier of the caller; "sub" when the token has none. */
+  readonly principal: string;
+}
+
+/** The names on both sides unless configured otherwise. */
+export const DEFAULT_CLAIM_NAMES: ClaimNames = {
+  org: "org",
+  roles: "roles",
+  scope: "scope",
+  principal: "principal_id",
+};
+
+/** The "typ" of the tokens that latchkey signs, and requires unless configured otherwise (RFC 9068 section 2.1). */
+export const ACCESS_TOKEN_TYPE = "at+jwt";
