@@ -1,0 +1,172 @@
+import { describe, expect, it } from "vitest";
+import { parseCompactJws, TOKEN_LIMITS } from "../../src/token/compact-jws.js";
+import { bytesOf, encodePart, unsignedToken } from "../support/raw-token.js";
+
+const HEADER = { alg: "ES256", kid: "k1", typ: "at+jwt" };
+
+function refuses(token: string): void {
+  expect(() => parseCompactJws(token)).toThrow(expect.objectContaining({ code: "ERR_TOKEN_MALFORMED" }));
+}
+
+describe("parseCompactJws()", () => {
+  it("gives the parts of a well-formed token", () => {
+    const jws = parseCompactJws(unsignedToken({ header: HEADER, payload: { sub: "alice" } }));
+    expect(jws).toMatchObject({ alg: "ES256", kid: "k1", typ: "at+jwt", payload: { sub: "alice" } });
+    expect(jws.signingInput.split(".")).toHaveLength(2);
+    expect(jws.signature).toHaveLength(64);
+  });
+
+  it("freezes what it gives, all the way down", () => {
+    const { payload } = parseCompactJws(unsignedToken({ header: HEADER, payload: { nested: { list: [{}] } } }));
+    const nested = payload["nested"] as { list: object[] };
+    for (const part of [payload, nested, nested.list, nested.list[0]]) expect(Object.isFrozen(part)).toBe(true);
+  });
+
+  it.each([
+    ["no dot", "abc"],
+    ["one dot", "abc.def"],
+    ["three dots", `${unsignedToken({ header: HEADER, payload: {} })}.x`],
+    ["an empty text", ""],
+    ["an empty signature", `${encodePart(HEADER)}.${encodePart({})}.`],
+    ["an empty payload", `${encodePart(HEADER)}..AAAA`],
+  ])("refuses %s", (_, token) => refuses(token));
+
+  it.each([null, 1, ["ES256"], {}, undefined])("A1: refuses alg %j", (alg) => {
+    refuses(unsignedToken({ header: { ...HEADER, alg }, payload: {} }));
+  });
+
+  it.each([1, null, [], {}, "", "a b", "a\nb", "a\r\nb", "a\u0000b", "é", "x".repeat(257)])(
+    "A9: refuses kid %j",
+    (kid) => {
+      refuses(unsignedToken({ header: { ...HEADER, kid }, payload: {} }));
+    },
+  );
+
+  it("A9: takes a kid of 256 visible characters as it stands", () => {
+    const kid = "../'%_".padEnd(256, "x");
+    expect(parseCompactJws(unsignedToken({ header: { ...HEADER, kid }, payload: {} })).kid).toBe(kid);
+  });
+
+  it("B1: refuses five parts", () => {
+    refuses(`${encodePart({ alg: "PBES2-HS256+A128KW", enc: "A128GCM", p2c: 2 ** 31 - 1 })}.AA.AA.AA.AA`);
+    refuses(unsignedToken({ header: { ...HEADER, enc: "A128GCM" }, payload: {} }));
+  });
+
+  it("B2: refuses a token of dots and one over the limit before splitting it", () => {
+    refuses(".".repeat(TOKEN_LIMITS.maxTokenBytes));
+    refuses(".".repeat(60_000));
+    const filler = "x".repeat(TOKEN_LIMITS.maxTokenBytes);
+    refuses(unsignedToken({ header: HEADER, payload: { filler } }));
+  });
+
+  it("B2: refuses a header over its limit in a token within the limit", () => {
+    refuses(unsignedToken({ header: { ...HEADER, filler: "x".repeat(TOKEN_LIMITS.maxHeaderBytes) }, payload: {} }));
+  });
+
+  it("B3: refuses JSON serialization, flattened and general, and a polyglot of both forms", () => {
+    const [header, payload, signature] = unsignedToken({ header: HEADER, payload: {} }).split(".");
+    refuses(JSON.stringify({ protected: header, payload, signature }));
+    refuses(JSON.stringify({ payload, signatures: [{ protected: header, signature }] }));
+    refuses(`{"protected":"${header}","payload":"${payload}","x":".${payload}.","signature":"${signature}"}`);
+  });
+
+  it.each([[["exp"]], [[]], ["exp"], [["b64", "b64"]], [["absent"]], [["__proto__"]], [null]])(
+    "B4: refuses crit %j",
+    (crit) => refuses(unsignedToken({ header: { ...HEADER, crit }, payload: {} })),
+  );
+
+  it("B5: refuses b64, with and without crit", () => {
+    refuses(unsignedToken({ header: { ...HEADER, b64: false, crit: ["b64"] }, payload: {} }));
+    refuses(unsignedToken({ header: { ...HEADER, b64: false }, payload: {} }));
+    refuses(unsignedToken({ header: { ...HEADER, b64: true }, payload: {} }));
+    refuses(`${encodePart({ ...HEADER, b64: false })}.{"sub":"alice"}.AAAA`);
+  });
+
+  it("refuses a compressed payload", () => refuses(unsignedToken({ header: { ...HEADER, zip: "DEF" }, payload: {} })));
+
+  it.each(["JWT", "jwt", "application/JWT"])("B7: refuses cty %s", (cty) => {
+    refuses(unsignedToken({ header: { ...HEADER, cty }, payload: {} }));
+  });
+
+  it("B7: refuses a payload that is a token", () => {
+    refuses(`${encodePart(HEADER)}.${unsignedToken({ header: HEADER, payload: {} }).replaceAll(".", "")}.AAAA`);
+    refuses(unsignedToken({ header: HEADER, payload: unsignedToken({ header: HEADER, payload: {} }) }));
+  });
+
+  it.each([[[]], ["text"], [null], [7], [true]])("B8: refuses payload %j", (payload) => {
+    refuses(unsignedToken({ header: HEADER, payload }));
+  });
+
+  it.each([
+    ["invalid UTF-8", [0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]],
+    ["an encoded surrogate", [0x7b, 0x22, 0xed, 0xa0, 0x80, 0x22, 0x3a, 0x31, 0x7d]],
+    ["a byte order mark", [0xef, 0xbb, 0xbf, 0x7b, 0x7d]],
+    ["UTF-16", [0x7b, 0x00, 0x7d, 0x00]],
+    ["an escaped lone surrogate", bytesOf('{"sub":"\\ud800"}')],
+    ["a lone surrogate as a name", bytesOf('{"\\ud800":1}')],
+    ["trailing text", bytesOf("{}x")],
+    ["a second value", bytesOf("{}{}")],
+    ["a comment", bytesOf("{/**/}")],
+    ["NaN", bytesOf('{"exp":NaN}')],
+    ["a number that overflows", bytesOf('{"exp":1e999}')],
+    ["an unclosed string", bytesOf('{"a')],
+    ["nothing", bytesOf(" ")],
+  ])("B9: refuses %s", (_, bytes) => {
+    refuses(`${encodePart(HEADER)}.${encodePart(Uint8Array.from(bytes))}.AAAA`);
+  });
+
+  it.each([
+    '{"exp":1,"exp":2}',
+    '{"exp":2,"exp":1}',
+    '{"sub":"alice","sub":"bob"}',
+    '{"exp":1,"\\u0065xp":2}',
+    '{"a":{"b":1, "b" :2}}',
+    '{"a":[{"b":1},{"b":1,"b":1}]}',
+  ])("B10: refuses members that occur twice: %s", (json) => {
+    refuses(`${encodePart(HEADER)}.${encodePart(bytesOf(json))}.AAAA`);
+  });
+
+  it("B10: refuses alg twice", () => {
+    refuses(`${encodePart(bytesOf('{"alg":"ES256","alg":"none"}'))}.${encodePart({})}.AAAA`);
+  });
+
+  it("B10: takes one name in several objects, and as a value", () => {
+    const payload = { a: { b: "a" }, b: [{ a: 1 }, { a: 1 }], c: "a" };
+    expect(parseCompactJws(unsignedToken({ header: HEADER, payload })).payload).toEqual(payload);
+  });
+
+  it("B11: takes 16 levels and refuses 17, objects and arrays alike", () => {
+    const objects = (levels: number): unknown => (levels === 0 ? 1 : { a: objects(levels - 1) });
+    expect(parseCompactJws(unsignedToken({ header: HEADER, payload: objects(16) })).payload).toBeDefined();
+    refuses(unsignedToken({ header: HEADER, payload: objects(17) }));
+    refuses(`${encodePart(HEADER)}.${encodePart(bytesOf(`{"a":${"[".repeat(2_500)}${"]".repeat(2_500)}}`))}.AAAA`);
+    refuses(`${encodePart(bytesOf(`${"[".repeat(700)}`))}.${encodePart({})}.AAAA`);
+  });
+
+  it("B11: does not count brackets inside texts", () => {
+    const payload = { a: "[{".repeat(40), b: '"]\\' };
+    expect(parseCompactJws(unsignedToken({ header: HEADER, payload })).payload).toEqual(payload);
+  });
+
+  it("B12: keeps __proto__ as a claim without power", () => {
+    const token = `${encodePart(HEADER)}.${encodePart(bytesOf('{"__proto__":{"roles":["admin"]}}'))}.AAAA`;
+    const { payload } = parseCompactJws(token);
+    expect(payload["roles"]).toBeUndefined();
+    expect(Object.hasOwn(payload, "__proto__")).toBe(true);
+  });
+
+  it("B13: refuses every second spelling of the same bytes", () => {
+    const token = unsignedToken({ header: HEADER, payload: { sub: "alice" } });
+    const [header = "", payload = "", signature = ""] = token.split(".");
+    const unusedBits = `${signature.slice(0, -1)}${signature.endsWith("A") ? "B" : "A"}`;
+    refuses(`${header}.${payload}.${signature}==`);
+    refuses(`${header}.${payload}=.${signature}`);
+    refuses(`${header}.${payload}\n.${signature}`);
+    refuses(` ${token}`);
+    refuses(`${token} `);
+    refuses(`${header}.${payload}.${unusedBits}`);
+    refuses(`${header}.${payload}.${signature.slice(0, -2)}+/`);
+    refuses(`${header}.${payload}.${signature}é`);
+    refuses(`${header}.${payload}.${signature.slice(0, 85)}`);
+  });
+});
