@@ -7,7 +7,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { createServerAuth } from "latchkey/server";
 import { createTestIssuer } from "latchkey/testing";
 import { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
-import type { Figure } from "./figure.js";
+import type { Figure } from "./figure.ts";
 
 const PATH = "/latchkey.testing.v1.EchoService/Unary";
 const HEADERS = { "content-type": "application/json", "content-encoding": "gzip" };

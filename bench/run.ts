@@ -1,7 +1,7 @@
 // Measures latchkey beside its peers in one run, and prints figures; with --check fails when one misses its bound.
-import { formatFigure, isKept } from "./figure.js";
-import { measureHostileBody } from "./hostile-body.js";
-import { measureVerify } from "./verify.js";
+import { formatFigure, isKept } from "./figure.ts";
+import { measureHostileBody } from "./hostile-body.ts";
+import { measureVerify } from "./verify.ts";
 
 const check = process.argv.includes("--check");
 let missed = 0;

@@ -3,7 +3,7 @@ import { importJWK, jwtVerify } from "jose";
 import { createTestIssuer } from "latchkey/testing";
 import { createVerifier } from "latchkey/verify";
 import { Bench } from "tinybench";
-import type { Figure } from "./figure.js";
+import type { Figure } from "./figure.ts";
 
 const ALGORITHMS = ["ES256", "EdDSA", "RS256"] as const;
 

@@ -3,14 +3,14 @@ import { decodeBase64url } from "../lib/base64url.js";
 import { parseStrictJsonObject } from "./strict-json.js";
 
 /** How large a token may be before anything of it is looked at. Characters and bytes are the same: all is ASCII. */
-export const TOKEN_LIMITS = {
+export const TOKEN_LIMITS: Readonly<Record<"maxTokenBytes" | "maxHeaderBytes" | "maxKidBytes", number>> = {
   /** The whole token. */
   maxTokenBytes: 8 * 1024,
   /** The header, still encoded. */
   maxHeaderBytes: 2 * 1024,
   /** The "kid". */
   maxKidBytes: 256,
-} as const satisfies Record<string, number>;
+};
 
 /** What a compact JWS says of itself. Nothing of it is true before the signature is verified. */
 export interface CompactJws {

@@ -11,7 +11,7 @@ describe("option checks", () => {
   it.each(["1 month", " 5m", "5", null, undefined, [1], true])(
     "D6: refuses the duration %j, naming the field",
     (value) => {
-      expect(() => assertPositive("maxTtlMs", value as number)).toThrow(/^maxTtlMs must be a number/);
+      expect(() => assertPositive("maxTtlMs", value as unknown as number)).toThrow(/^maxTtlMs must be a number/);
     },
   );
 

@@ -1,0 +1,66 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
+import { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
+import { isIdempotent, readRefusal } from "../../src/client/refusal.js";
+import { toConnectError } from "../../src/connect-errors.js";
+import { AccessDeniedError, KeysUnavailableError, TokenRejectedError } from "../../src/errors.js";
+
+const unauthenticated = (challenge?: string): ConnectError =>
+  new ConnectError("no", Code.Unauthenticated, challenge === undefined ? {} : { "www-authenticate": challenge });
+
+function withReason(error: ConnectError, reason: string, domain = "latchkey"): ConnectError {
+  error.details.push({ desc: ErrorInfoSchema, value: { reason, domain } });
+  return error;
+}
+
+describe("readRefusal()", () => {
+  it("tells a refusal before the handler by its Bearer challenge", () => {
+    expect(readRefusal(unauthenticated('Bearer realm="x"'))).toBe("before handler");
+    expect(readRefusal(unauthenticated('Bearer realm="x", error="invalid_token"'))).toBe("before handler");
+    expect(readRefusal(toConnectError(new TokenRejectedError("ERR_TOKEN_EXPIRED", "old")))).toBe("before handler");
+    expect(readRefusal(toConnectError(new TokenRejectedError("ERR_CREDENTIALS_MISSING", "none")))).toBe(
+      "before handler",
+    );
+  });
+
+  it("cannot tell without one", () => {
+    for (const error of [unauthenticated(), unauthenticated('Basic realm="x"'), unauthenticated("garbage <>")]) {
+      expect(readRefusal(error)).toBe("perhaps handled");
+    }
+    // A handler may pass on the details of an upstream error: they are no proof.
+    expect(readRefusal(withReason(unauthenticated(), "TOKEN_REJECTED"))).toBe("perhaps handled");
+  });
+
+  it("knows when another token cannot help", () => {
+    expect(readRefusal(unauthenticated('Bearer error="invalid_request"'))).toBe("final");
+    expect(readRefusal(unauthenticated('Bearer error="insufficient_scope"'))).toBe("final");
+    expect(readRefusal(unauthenticated('Bearer error="invalid_token", Bearer error="invalid_request"'))).toBe("final");
+    expect(readRefusal(withReason(unauthenticated("Bearer"), "CREDENTIALS_MALFORMED"))).toBe("final");
+    expect(readRefusal(withReason(unauthenticated(), "ACCESS_DENIED"))).toBe("final");
+  });
+
+  it("ignores reasons of other domains and unknown ones", () => {
+    expect(readRefusal(withReason(unauthenticated("Bearer"), "ACCESS_DENIED", "other.example"))).toBe("before handler");
+    expect(readRefusal(withReason(unauthenticated("Bearer"), "toString"))).toBe("before handler");
+  });
+
+  it("F5: has nothing to say about other errors", () => {
+    for (const error of [
+      toConnectError(new AccessDeniedError("ERR_ROLE_MISSING", "no")),
+      toConnectError(new KeysUnavailableError("ERR_KEYS_UNAVAILABLE", "down")),
+      new ConnectError("x", Code.Unavailable, { "www-authenticate": 'Bearer error="invalid_token"' }),
+      new Error("unauthenticated"),
+      undefined,
+    ]) {
+      expect(readRefusal(error)).toBeUndefined();
+    }
+  });
+});
+
+describe("isIdempotent()", () => {
+  it("goes by what the method declares", () => {
+    expect(isIdempotent(EchoService.method.get)).toBe(true);
+    expect(isIdempotent(EchoService.method.unary)).toBe(false);
+  });
+});
