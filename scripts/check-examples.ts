@@ -27,7 +27,8 @@ try {
   );
   execFileSync("tsc", ["-p", folder], { stdio: "inherit" });
   console.log(`${count} examples compile`);
-} catch {
+} catch (error) {
+  if (!(error instanceof Error && "status" in error)) throw error;
   process.exitCode = 1;
 } finally {
   rmSync(folder, { recursive: true });

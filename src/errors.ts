@@ -83,10 +83,17 @@ export abstract class AuthError extends Error {
   abstract readonly code: AuthErrorCode;
 }
 
+// Names stand on the prototypes, as those of the built-in errors do: they survive minifiers and are not printed twice.
+
 /** A token, or the header that should carry it, was rejected. */
 export class TokenRejectedError extends AuthError {
-  override readonly name = "TokenRejectedError";
+  static {
+    TokenRejectedError.prototype.name = "TokenRejectedError";
+  }
+
+  /** Which check it failed. */
   readonly code: TokenRejectedCode;
+
   constructor(code: TokenRejectedCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -95,8 +102,13 @@ export class TokenRejectedError extends AuthError {
 
 /** The caller is known and may not do this. */
 export class AccessDeniedError extends AuthError {
-  override readonly name = "AccessDeniedError";
+  static {
+    AccessDeniedError.prototype.name = "AccessDeniedError";
+  }
+
+  /** Which rule is not satisfied. */
   readonly code: AccessDeniedCode;
+
   constructor(code: AccessDeniedCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -105,10 +117,15 @@ export class AccessDeniedError extends AuthError {
 
 /** Nobody can say at present whether the token is good. */
 export class KeysUnavailableError extends AuthError {
-  override readonly name = "KeysUnavailableError";
+  static {
+    KeysUnavailableError.prototype.name = "KeysUnavailableError";
+  }
+
+  /** Why not. */
   readonly code: KeysUnavailableCode;
-  /** How long to wait before another try, in milliseconds; absent when unknown. */
+  /** How long to wait before another try, in milliseconds; undefined when unknown. */
   readonly retryAfterMs: number | undefined;
+
   constructor(code: KeysUnavailableCode, message: string, options?: ErrorOptions & { readonly retryAfterMs?: number }) {
     super(message, options);
     this.code = code;
@@ -118,8 +135,13 @@ export class KeysUnavailableError extends AuthError {
 
 /** A client could not obtain a token, or must not send the one it has. */
 export class TokenSourceError extends AuthError {
-  override readonly name = "TokenSourceError";
+  static {
+    TokenSourceError.prototype.name = "TokenSourceError";
+  }
+
+  /** Why there is no token. */
   readonly code: TokenSourceCode;
+
   constructor(code: TokenSourceCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -128,8 +150,13 @@ export class TokenSourceError extends AuthError {
 
 /** A signing key or a stored credential cannot be used; the message says what to do. */
 export class CredentialError extends AuthError {
-  override readonly name = "CredentialError";
+  static {
+    CredentialError.prototype.name = "CredentialError";
+  }
+
+  /** What is wrong with it. */
   readonly code: CredentialCode;
+
   constructor(code: CredentialCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -138,8 +165,13 @@ export class CredentialError extends AuthError {
 
 /** A file, an environment variable or a flag holds something unusable; the message names it. */
 export class ConfigError extends AuthError {
-  override readonly name = "ConfigError";
+  static {
+    ConfigError.prototype.name = "ConfigError";
+  }
+
+  /** What is wrong with it. */
   readonly code: ConfigCode;
+
   constructor(code: ConfigCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

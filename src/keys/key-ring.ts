@@ -36,7 +36,9 @@ export interface KeyRingOptions {
 
 /** A key of a ring as an operator may see it: nothing secret. */
 export interface KeyRingEntry {
+  /** The RFC 7638 thumbprint of the key. */
   readonly kid: string;
+  /** What it signs with. */
   readonly algorithm: JwsAlgorithm;
   /** `pending`: published, does not sign yet. `signing`: signs. `retiring`: verifies what it has signed. */
   readonly state: KeyState;

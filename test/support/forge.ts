@@ -1,9 +1,10 @@
 import { createHmac } from "node:crypto";
+import { bytesOf, encodePart } from "./raw-token.js";
 
 /** Puts a compact JWS together from anything, with any signature. */
 export function forge(header: unknown, payload: unknown, signature: string | Uint8Array = ""): string {
-  const bytes = typeof signature === "string" ? Buffer.from(signature) : signature;
-  return `${signingInput(header, payload)}.${Buffer.from(bytes).toString("base64url")}`;
+  const bytes = typeof signature === "string" ? bytesOf(signature) : new Uint8Array(signature);
+  return `${signingInput(header, payload)}.${encodePart(bytes)}`;
 }
 
 /** Puts a compact JWS together and signs it with HMAC, whatever its header says. */
@@ -24,7 +25,6 @@ export function takeApart(token: string): {
 }
 
 function signingInput(header: unknown, payload: unknown): string {
-  const encode = (part: unknown): string =>
-    Buffer.from(typeof part === "string" ? part : JSON.stringify(part)).toString("base64url");
+  const encode = (part: unknown): string => encodePart(typeof part === "string" ? bytesOf(part) : part);
   return `${encode(header)}.${encode(payload)}`;
 }

@@ -1,0 +1,377 @@
+import { generateKeyPair, jwtVerify, SignJWT } from "jose";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createJwks, type Jwks } from "../../src/jwks/jwks.js";
+import type { JwksOptions } from "../../src/jwks/jwks-options.js";
+import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.js";
+import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
+import { type JwksServer, startJwksServer } from "../support/jwks-server.js";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+
+const UNAVAILABLE = { name: "KeysUnavailableError", code: "ERR_KEYS_UNAVAILABLE" };
+const INVALID = { name: "KeysUnavailableError", code: "ERR_KEYS_INVALID" };
+const NOT_FOUND = { name: "TokenRejectedError", code: "ERR_KEY_NOT_FOUND" };
+
+describe("createJwks()", () => {
+  let issuer: TestIssuer;
+  let server: JwksServer;
+  let clock: ManualClock;
+  const open: Jwks[] = [];
+
+  beforeEach(async () => {
+    issuer = await createTestIssuer();
+    server = await startJwksServer(() => ({ body: issuer.jwks() }));
+    clock = createManualClock();
+  });
+  afterEach(async () => {
+    for (const jwks of open.splice(0)) jwks[Symbol.dispose]();
+    await server[Symbol.asyncDispose]();
+  });
+
+  function create(options: JwksOptions = {}): Jwks {
+    const jwks = createJwks(server.url, {
+      allowLoopbackHttp: true,
+      clock,
+      retries: 0,
+      refreshJitterMs: 0,
+      ...options,
+    });
+    open.push(jwks);
+    return jwks;
+  }
+  const query = (kid = issuer.kid): { kid: string; alg: string } => ({ kid, alg: "ES256" });
+  const outage = (): void => server.answer({ status: 500 });
+  const works = (): void => server.answer(() => ({ body: issuer.jwks() }));
+
+  it("fetches nothing until a key is asked for, and then once", async () => {
+    const jwks = create();
+    expect(jwks.status()).toMatchObject({ state: "empty", usable: false });
+    expect(server.hits).toBe(0);
+    const key = await jwks.getKey(query());
+    expect(await jwks.getKey(query())).toBe(key);
+    expect(jwks.peekKey(query())).toBe(key);
+    expect(key.extractable).toBe(false);
+    expect(key.usages).toEqual(["verify"]);
+    expect(server.hits).toBe(1);
+    expect(server.requests[0]?.headers.accept).toContain("application/jwk-set+json");
+    expect(jwks.status()).toMatchObject({ state: "ready", usable: true, stale: false, kids: [issuer.kid] });
+  });
+
+  it("resolves keys for jose", async () => {
+    const jwks = create();
+    const { payload } = await jwtVerify(await issuer.mint(), jwks, {
+      issuer: issuer.issuer,
+      audience: issuer.audience,
+    });
+    expect(payload.sub).toBe("alice");
+    const { privateKey } = await generateKeyPair("ES256");
+    const forged = new SignJWT({}).setProtectedHeader({ alg: "ES256", kid: issuer.kid });
+    await expect(jwtVerify(await forged.sign(privateKey), jwks)).rejects.toMatchObject({
+      code: "ERR_JWS_SIGNATURE_VERIFICATION_FAILED",
+    });
+  });
+
+  it("H1: serves 500 cold callers from one request, though the first of them leaves", async () => {
+    const gate = Promise.withResolvers<void>();
+    server.answer(() => ({ body: issuer.jwks(), after: gate.promise }));
+    const jwks = create();
+    const leaving = new AbortController();
+    const first = jwks.getKey(query(), { signal: leaving.signal });
+    const others = Array.from({ length: 499 }, () => jwks.getKey(query()));
+    await server.reached(1);
+    expect(jwks.status().state).toBe("loading");
+    leaving.abort(new Error("gone"));
+    await expect(first).rejects.toThrow("gone");
+    gate.resolve();
+    expect(new Set(await Promise.all(others)).size).toBe(1);
+    expect(server.hits).toBe(1);
+  });
+
+  it("H1: turns away callers beyond the cap while the first request is under way", async () => {
+    const gate = Promise.withResolvers<void>();
+    server.answer(() => ({ body: issuer.jwks(), after: gate.promise }));
+    const jwks = create({ maxPendingCallers: 3 });
+    const waiting = Array.from({ length: 3 }, () => jwks.getKey(query()));
+    await expect(jwks.getKey(query())).rejects.toMatchObject({ code: "ERR_TOO_MANY_PENDING" });
+    gate.resolve();
+    await Promise.all(waiting);
+  });
+
+  describe("unknown kids", () => {
+    it("H2: cost one request per cooldown, however many there are, and known kids notice nothing", async () => {
+      const jwks = create();
+      const key = await jwks.getKey(query());
+      const strangers = await Promise.allSettled(
+        Array.from({ length: 1_000 }, (_, index) => jwks.getKey(query(`stranger-${index}`))),
+      );
+      expect(strangers.every(({ status }) => status === "rejected")).toBe(true);
+      expect(server.hits).toBe(2);
+      for (let index = 0; index < 20_000; index++) {
+        await expect(jwks.getKey(query(`other-${index}`))).rejects.toMatchObject(NOT_FOUND);
+      }
+      expect(await jwks.getKey(query())).toBe(key);
+      expect(server.hits).toBe(2);
+      await clock.advance(30 * SECOND);
+      await expect(jwks.getKey(query("stranger"))).rejects.toMatchObject(NOT_FOUND);
+      expect(server.hits).toBe(3);
+    });
+
+    it("H2: join one request up to the cap; more are turned away, and known kids are served meanwhile", async () => {
+      const jwks = create({ maxPendingCallers: 1_000 });
+      const key = await jwks.getKey(query());
+      const gate = Promise.withResolvers<void>();
+      server.answer(() => ({ body: issuer.jwks(), after: gate.promise }));
+      const joined = Promise.allSettled(Array.from({ length: 1_000 }, (_, index) => jwks.getKey(query(`s-${index}`))));
+      await expect(jwks.getKey(query("one-more"))).rejects.toMatchObject({ code: "ERR_TOO_MANY_PENDING" });
+      expect(await jwks.getKey(query())).toBe(key);
+      gate.resolve();
+      expect((await joined).filter(({ status }) => status === "rejected")).toHaveLength(1_000);
+      expect(server.hits).toBe(2);
+    });
+
+    it.each([
+      ["a set without keys", { body: { keys: [] } }, INVALID],
+      ["status 500", { status: 500 }, UNAVAILABLE],
+      ["a cut connection", { reset: true }, UNAVAILABLE],
+      ["a web page", { body: "<html>", headers: { "content-type": "text/html" } }, INVALID],
+    ])("H3: cost one request per cooldown while the answer is %s", async (_name, answer, expected) => {
+      const jwks = create();
+      const key = await jwks.getKey(query());
+      server.answer(answer);
+      for (let index = 0; index < 100; index++) {
+        await expect(jwks.getKey(query(`stranger-${index}`))).rejects.toMatchObject(expected);
+      }
+      expect(server.hits).toBe(2);
+      expect(await jwks.getKey(query())).toBe(key);
+      await clock.advance(29 * SECOND);
+      await expect(jwks.getKey(query("late"))).rejects.toMatchObject(expected);
+      expect(server.hits).toBe(2);
+    });
+
+    it("H3: cost one request while it hangs, and are answered when its deadline passes", async () => {
+      const jwks = create();
+      await jwks.getKey(query());
+      server.answer({ after: new Promise(() => {}) });
+      const refused = expect(jwks.getKey(query("stranger"))).rejects.toMatchObject(UNAVAILABLE);
+      await server.reached(2);
+      await clock.advance(3 * SECOND);
+      await refused;
+      await expect(jwks.getKey(query("other"))).rejects.toMatchObject({ ...UNAVAILABLE, retryAfterMs: 27 * SECOND });
+      await server.reachedAborts(1);
+      expect(server.hits).toBe(2);
+    });
+
+    it("finds a key published right after the start: the first request arms no cooldown", async () => {
+      const jwks = create();
+      await jwks.getKey(query());
+      await issuer.rotate();
+      await expect(jwks.getKey(query())).resolves.toBeDefined();
+      expect(server.hits).toBe(2);
+    });
+
+    it("J5: finds a key published during the cooldown when it ends", async () => {
+      const jwks = create();
+      await jwks.getKey(query());
+      await expect(jwks.getKey(query("stranger"))).rejects.toMatchObject(NOT_FOUND);
+      await issuer.rotate();
+      await expect(jwks.getKey(query())).rejects.toMatchObject(NOT_FOUND);
+      await clock.advance(30 * SECOND);
+      await expect(jwks.getKey(query())).resolves.toBeDefined();
+      expect(server.hits).toBe(3);
+    });
+
+    it("A11: refuses a token without a kid, even when the set has one key", async () => {
+      const jwks = create();
+      await expect(jwks.getKey({ alg: "ES256" })).rejects.toMatchObject(NOT_FOUND);
+      await expect(jwks.getKey({ kid: 7 as unknown as string, alg: "ES256" })).rejects.toMatchObject(NOT_FOUND);
+      expect(server.hits).toBe(0);
+    });
+
+    it("asks nobody for a known kid with an algorithm that is not its own", async () => {
+      const jwks = create();
+      await jwks.getKey(query());
+      await expect(jwks.getKey({ kid: issuer.kid, alg: "RS256" })).rejects.toMatchObject({ code: "ERR_KEY_UNUSABLE" });
+      await expect(jwks.getKey({ kid: issuer.kid })).rejects.toMatchObject({ code: "ERR_KEY_UNUSABLE" });
+      expect(server.hits).toBe(1);
+    });
+  });
+
+  describe("freshness", () => {
+    it("replaces the set in the background before it is stale", async () => {
+      server.answer(() => ({ body: issuer.jwks(), headers: { "cache-control": "max-age=600" } }));
+      const jwks = create();
+      const key = await jwks.getKey(query());
+      const gate = Promise.withResolvers<void>();
+      server.answer({ body: issuer.jwks(), after: gate.promise });
+      await clock.advance(9 * MINUTE + 29 * SECOND);
+      expect(server.hits).toBe(1);
+      await clock.advance(1 * SECOND);
+      await server.reached(2);
+      expect(jwks.status().state).toBe("refreshing");
+      expect(await jwks.getKey(query())).toBe(key);
+      const joined = jwks.refresh();
+      gate.resolve();
+      await joined;
+      expect(server.hits).toBe(2);
+      expect(jwks.status()).toMatchObject({ stale: false, ageMs: 0 });
+      expect(jwks.peekKey(query())).toBe(key);
+    });
+
+    it.each([
+      ["max-age below the minimum", "max-age=1", 30 * SECOND],
+      ["no-store", "no-store", 30 * SECOND],
+      ["max-age above the maximum", "max-age=315360000", 60 * MINUTE],
+      ["nothing", "", 10 * MINUTE],
+      ["nonsense", "max-age=soon", 10 * MINUTE],
+    ])("holds what the response says between bounds: %s", async (_name, header, ttlMs) => {
+      server.answer(() => ({ body: issuer.jwks(), headers: { "cache-control": header } }));
+      const jwks = create();
+      await jwks.getKey(query());
+      outage();
+      await clock.advance(ttlMs - 1);
+      expect(jwks.status().stale).toBe(false);
+      await clock.advance(1);
+      expect(jwks.status().stale).toBe(true);
+    });
+
+    it("E9: a key taken out of the set is gone when the set is replaced", async () => {
+      const jwks = create();
+      const removed = issuer.kid;
+      await jwks.getKey(query());
+      await issuer.rotate();
+      issuer.remove(removed);
+      let changes = 0;
+      const listening = jwks.onChange(() => changes++);
+      await jwks.refresh();
+      expect(jwks.peekKey(query(removed))).toBeUndefined();
+      expect(jwks.peekKey(query())).toBeDefined();
+      expect(changes).toBe(1);
+      await jwks.refresh();
+      expect(changes).toBe(1);
+      listening[Symbol.dispose]();
+      await issuer.rotate();
+      await jwks.refresh();
+      expect(changes).toBe(1);
+    });
+
+    it("H17: drops an older answer that comes after a newer one", async () => {
+      const jwks = create();
+      await jwks.getKey(query());
+      const gate = Promise.withResolvers<void>();
+      const old = issuer.jwks();
+      server.answer({ body: old, after: gate.promise });
+      const slow = jwks.getKey(query("stranger"));
+      await server.reached(2);
+      await issuer.rotate();
+      works();
+      await jwks.refresh();
+      gate.resolve();
+      await expect(slow).rejects.toMatchObject(NOT_FOUND);
+      expect(jwks.status().kids).toHaveLength(2);
+    });
+  });
+
+  describe("outages", () => {
+    it("H6: retries with waits in between, inside the total deadline", async () => {
+      server.answer((hit) => (hit < 3 ? { status: 503 } : { body: issuer.jwks() }));
+      const jwks = create({ retries: 2 });
+      const key = jwks.getKey(query());
+      await server.reached(1);
+      while (server.hits < 3) await clock.advance(50);
+      await expect(key).resolves.toBeDefined();
+      expect(jwks.status().consecutiveFailures).toBe(0);
+    });
+
+    it.each([404, 401, 301, 304])("H6: does not repeat a request answered with status %i", async (status) => {
+      server.answer({ status });
+      await expect(create({ retries: 2 }).getKey(query())).rejects.toMatchObject(INVALID);
+      expect(server.hits).toBe(1);
+    });
+
+    it("H6: cold, refuses as unavailable and asks again when the cooldown ends", async () => {
+      outage();
+      const jwks = create();
+      await expect(jwks.getKey(query())).rejects.toMatchObject(UNAVAILABLE);
+      works();
+      await clock.advance(10 * SECOND);
+      await expect(jwks.getKey(query())).rejects.toMatchObject({ ...UNAVAILABLE, retryAfterMs: 20 * SECOND });
+      expect(server.hits).toBe(1);
+      await clock.advance(20 * SECOND);
+      await expect(jwks.getKey(query())).resolves.toBeDefined();
+      expect(server.hits).toBe(2);
+    });
+
+    it("H7: serves through an outage as long as the stale window, and not a moment longer", async () => {
+      server.answer(() => ({ body: issuer.jwks(), headers: { "cache-control": "max-age=60" } }));
+      const jwks = create({ staleWhileErrorMs: 5 * MINUTE });
+      const key = await jwks.getKey(query());
+      outage();
+      await clock.advance(6 * MINUTE - 1);
+      expect(jwks.status()).toMatchObject({ usable: true, stale: true, lastFailure: "ERR_KEYS_UNAVAILABLE" });
+      expect(await jwks.getKey(query())).toBe(key);
+      await clock.advance(1);
+      expect(jwks.peekKey(query())).toBeUndefined();
+      await expect(jwks.getKey(query())).rejects.toMatchObject(UNAVAILABLE);
+    });
+
+    it("H7: comes back by itself, no caller waiting for it", async () => {
+      server.answer(() => ({ body: issuer.jwks(), headers: { "cache-control": "max-age=60" } }));
+      const jwks = create();
+      await jwks.getKey(query());
+      outage();
+      await clock.advance(48 * SECOND);
+      await expect(jwks.refresh()).rejects.toMatchObject(UNAVAILABLE);
+      works();
+      const hits = server.hits;
+      await clock.advance(30 * SECOND);
+      await server.reached(hits + 1);
+      await jwks.refresh();
+      expect(jwks.status()).toMatchObject({ consecutiveFailures: 0, lastFailure: undefined, stale: false });
+    });
+
+    it("H15: keeps its keys when the set comes empty", async () => {
+      const jwks = create();
+      const key = await jwks.getKey(query());
+      server.answer({ body: { keys: [] } });
+      await expect(jwks.refresh()).rejects.toMatchObject(INVALID);
+      expect(await jwks.getKey(query())).toBe(key);
+      expect(jwks.status()).toMatchObject({ lastFailure: "ERR_KEYS_INVALID", consecutiveFailures: 1 });
+    });
+
+    it("D7: a wall clock that is set back changes neither freshness nor cooldown", async () => {
+      server.answer(() => ({ body: issuer.jwks(), headers: { "cache-control": "max-age=60" } }));
+      const jwks = create();
+      await jwks.getKey(query());
+      await expect(jwks.getKey(query("stranger"))).rejects.toMatchObject(NOT_FOUND);
+      clock.setWallClock(clock.nowMs() - 60 * MINUTE);
+      await expect(jwks.getKey(query("stranger"))).rejects.toMatchObject(NOT_FOUND);
+      expect(server.hits).toBe(2);
+      await clock.advance(30 * SECOND);
+      await expect(jwks.getKey(query("stranger"))).rejects.toMatchObject(NOT_FOUND);
+      expect(server.hits).toBe(3);
+      await clock.advance(48 * SECOND);
+      await server.reached(4);
+    });
+  });
+
+  describe("disposal", () => {
+    it("H16: leaves no timer and ends the request under way", async () => {
+      const jwks = create();
+      await jwks.getKey(query());
+      expect(clock.pendingTimers).toBe(1);
+      server.answer({ after: new Promise(() => {}) });
+      const refreshing = expect(jwks.refresh()).rejects.toMatchObject(UNAVAILABLE);
+      await server.reached(2);
+      jwks[Symbol.dispose]();
+      await refreshing;
+      await server.reachedAborts(1);
+      expect(clock.pendingTimers).toBe(0);
+      await expect(jwks.getKey(query())).rejects.toMatchObject(UNAVAILABLE);
+      await expect(jwks.refresh()).rejects.toMatchObject(UNAVAILABLE);
+      expect(jwks.peekKey(query())).toBeUndefined();
+      expect(jwks.status().usable).toBe(false);
+      expect(server.hits).toBe(2);
+    });
+  });
+});

@@ -1,0 +1,39 @@
+import { inspect } from "node:util";
+import { describe, expect, it } from "vitest";
+import { createTokenCache, digestToken } from "../../src/verify/token-cache.js";
+
+describe("createTokenCache()", () => {
+  it("remembers a token until it is too old or deleted", () => {
+    const cache = createTokenCache<object>({ maxEntries: 10, maxAgeMs: 1_000 });
+    const value = {};
+    cache.set("token", value, 500);
+    expect(cache.get("token", 1_499)).toBe(value);
+    expect(cache.get("token", 1_500)).toBeUndefined();
+    expect(cache.get("other", 500)).toBeUndefined();
+    cache.delete("token");
+    expect(cache.get("token", 500)).toBeUndefined();
+  });
+
+  it("J3: is bounded by number, and by size for large tokens", () => {
+    const cache = createTokenCache<object>({ maxEntries: 20, maxAgeMs: 1_000 });
+    const held = (size: number): number => {
+      const tokens = Array.from({ length: 100 }, (_, index) => `${index}`.padEnd(size, "."));
+      for (const token of tokens) cache.set(token, {}, 0);
+      return tokens.filter((token) => cache.get(token, 0) !== undefined).length;
+    };
+    expect(held(100)).toBe(20);
+    expect(held(8_000)).toBe(2);
+  });
+
+  it("L1: holds no token", () => {
+    const cache = createTokenCache<object>({ maxEntries: 10, maxAgeMs: 1_000 });
+    cache.set("secret-token", {}, 0);
+    expect(inspect(cache, { depth: 10, showHidden: true })).not.toContain("secret-token");
+    expect(digestToken("secret-token")).toMatch(/^[\w-]{43}$/);
+  });
+
+  it("does not look at what is too long for a token", () => {
+    const cache = createTokenCache<object>({ maxEntries: 10, maxAgeMs: 1_000 });
+    expect(cache.get("x".repeat(8_193), 0)).toBeUndefined();
+  });
+});
