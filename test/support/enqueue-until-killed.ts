@@ -1,5 +1,5 @@
 // Enqueues jobs into the data directory named by the first argument and prints the id of each once it is acknowledged.
-import { openDatabase } from "../../src/app/database/database.js";
+import { openDatabase } from "../../src/app/database/open-database.js";
 import { createJobs } from "../../src/app/jobs/jobs.js";
 import { caller, jobRequest } from "./jobs-fixture.js";
 
