@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
-import { toConnectError } from "../src/connect-errors.js";
+import { readWireReason, toConnectError } from "../src/connect-errors.js";
 import {
   type AccessDeniedCode,
   AccessDeniedError,
@@ -162,5 +162,21 @@ describe("toConnectError()", () => {
   it.each(['a"b', "a\\b", "a\r\nb", "", "ü", "\u007f"])("G6: refuses the realm %j", (realm) => {
     const error = new TokenRejectedError("ERR_TOKEN_EXPIRED", "expired");
     expect(() => toConnectError(error, { realm })).toThrow(TypeError);
+  });
+});
+
+describe("readWireReason()", () => {
+  it("reads back what toConnectError() put in", () => {
+    const error = toConnectError(new TokenRejectedError("ERR_TOKEN_EXPIRED", "expired"));
+    expect(readWireReason(error)).toBe("TOKEN_EXPIRED");
+  });
+
+  it("gives undefined for what another domain says, and for what latchkey never says", () => {
+    const other = new ConnectError("x", Code.Unauthenticated, undefined, [
+      { desc: ErrorInfoSchema, value: { domain: "other.test", reason: "TOKEN_EXPIRED" } },
+      { desc: ErrorInfoSchema, value: { domain: "latchkey", reason: "__proto__" } },
+    ]);
+    expect(readWireReason(other)).toBeUndefined();
+    expect(readWireReason(new ConnectError("x"))).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { TokenRejectedError } from "../errors.js";
+import { bytesToBigInt, isSoundExponent, isSoundSize } from "../lib/rsa-soundness.js";
 import type { JwsAlgorithm } from "../token/algorithms.js";
-import { bytesToBigInt, isSoundExponent, isSoundSize } from "./rsa-hygiene.js";
 import type { VerificationKey } from "./verification-key.js";
 
 const EC_ALGORITHMS: ReadonlyMap<string, JwsAlgorithm> = new Map([

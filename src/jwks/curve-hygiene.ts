@@ -1,5 +1,5 @@
 import { decodeBase64url } from "../lib/base64url.js";
-import { bytesToBigInt } from "./rsa-hygiene.js";
+import { bytesToBigInt } from "../lib/rsa-soundness.js";
 
 const EC_COORDINATE_BYTES: ReadonlyMap<unknown, number> = new Map([
   ["P-256", 32],

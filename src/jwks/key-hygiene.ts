@@ -1,6 +1,6 @@
+import { findRsaFlaw } from "../lib/rsa-soundness.js";
 import { algorithmsForKey } from "../token/algorithms.js";
 import { hasEcCoordinates, isSoundEd25519 } from "./curve-hygiene.js";
-import { isSoundRsa } from "./rsa-hygiene.js";
 
 /** Why a published key is not used. */
 export type UnusableReason =
@@ -39,7 +39,7 @@ export function findFlaw(jwk: unknown): UnusableReason | undefined {
   if (has("use") && use !== "sig") return "use";
   if (has("key_ops") && !(Array.isArray(operations) && operations.includes("verify"))) return "key_ops";
   if (algorithmsForKey({ kty, crv, ...(has("alg") && { alg }) }).length === 0) return "algorithm";
-  if (kty === "RSA") return isSoundRsa({ n, e }) ? undefined : "weak";
+  if (kty === "RSA") return findRsaFlaw({ n, e }) === undefined ? undefined : "weak";
   if (kty === "EC") return hasEcCoordinates({ crv, x, y }) ? undefined : "invalid";
   return isSoundEd25519({ x }) ? undefined : "weak";
 }

@@ -1,0 +1,87 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { AccessPolicy, MethodAccess, PolicyTable } from "./access-policy.js";
+import { createMethodRule, type MethodRule } from "./method-rule.js";
+import { parseAccessPolicy, parsePolicyTable } from "./policy-table.js";
+import { getProtoPolicy } from "./proto-policy.js";
+
+/** The rules of the methods that are served. */
+export interface MethodRules {
+  /**
+   * Resolves the rules of methods that are going to be served.
+   *
+   * @throws TypeError that names every method without a policy, every entry of the table that fits no method, and every
+   * policy that cannot be applied; nothing is added then.
+   */
+  add(methods: Iterable<DescMethod>): void;
+  /** Gives the rule of a method, added or not; undefined when it has no policy or none that can be applied. */
+  find(method: DescMethod): MethodRule | undefined;
+  /** Lists the rules of all methods added, in the order they were added. */
+  list(): MethodAccess[];
+}
+
+/**
+ * Creates the rules of a server: an entry of the table beats the method's option, which beats the service's.
+ *
+ * @throws TypeError when the table is malformed.
+ */
+export function createMethodRules(table: PolicyTable = {}): MethodRules {
+  const policies = parsePolicyTable(table);
+  const served = new Map<DescMethod, MethodRule>();
+  const others = new WeakMap<DescMethod, MethodRule>();
+  return {
+    add(methods) {
+      const added = new Map<DescMethod, MethodRule>();
+      const problems: string[] = [];
+      const unused = new Set(policies.keys());
+      for (const method of served.keys()) forgetKeys(unused, method);
+      for (const method of methods) {
+        forgetKeys(unused, method);
+        try {
+          added.set(method, resolveRule(policies, method));
+        } catch (error) {
+          problems.push(error instanceof Error ? error.message : String(error));
+        }
+      }
+      // A misspelt key would leave a method under a weaker rule than the one meant for it.
+      for (const key of unused) problems.push(`policy["${key}"] fits no method that is served`);
+      if (problems.length > 0) throw new TypeError(`The policy cannot be applied:\n- ${problems.join("\n- ")}`);
+      for (const [method, rule] of added) served.set(method, rule);
+    },
+    find(method) {
+      const known = served.get(method) ?? others.get(method);
+      if (known !== undefined) return known;
+      try {
+        const rule = resolveRule(policies, method);
+        others.set(method, rule);
+        return rule;
+      } catch {
+        return undefined;
+      }
+    },
+    list: () => Array.from(served.values(), ({ method, source, policy }) => ({ method, source, policy })),
+  };
+}
+
+/** Gives the full name of a method as policies and events have it. */
+export function methodName(method: DescMethod): string {
+  return `${method.parent.typeName}/${method.name}`;
+}
+
+function resolveRule(policies: ReadonlyMap<string, AccessPolicy>, method: DescMethod): MethodRule {
+  const name = methodName(method);
+  const inCode = policies.get(name) ?? policies.get(serviceKey(method));
+  if (inCode !== undefined) return createMethodRule({ method: name, source: "code", policy: inCode }, method);
+  const inProto = getProtoPolicy(method);
+  if (inProto === undefined) throw new TypeError(`${name} has no policy`);
+  const { source, policy } = inProto;
+  return createMethodRule({ method: name, source, policy: parseAccessPolicy(`${name} (${source})`, policy) }, method);
+}
+
+function forgetKeys(keys: Set<string>, method: DescMethod): void {
+  keys.delete(methodName(method));
+  keys.delete(serviceKey(method));
+}
+
+function serviceKey(method: DescMethod): string {
+  return `${method.parent.typeName}/*`;
+}

@@ -1,0 +1,71 @@
+import { assertNonEmptyString, assertNonEmptyStrings, typeName } from "../lib/options.js";
+import type { AccessPolicy, PolicyTable } from "./access-policy.js";
+
+type Field = keyof AccessPolicy;
+
+const FIELD_CHECKS: Readonly<Record<Field, (field: string, value: unknown) => void>> = {
+  public: assertBoolean,
+  anyRole: assertNonEmptyStrings,
+  allRoles: assertNonEmptyStrings,
+  scopes: assertNonEmptyStrings,
+  orgField: assertNonEmptyString,
+  condition: assertNonEmptyString,
+  orgs: assertNonEmptyStrings,
+  allow: assertFunction,
+};
+const KEY = /^[\w.]+\/(?:\w+|\*)$/;
+
+/**
+ * Reads a policy table: checks every entry and copies it, so that a later change of the table changes no rule.
+ *
+ * @returns The entries by key, frozen.
+ * @throws TypeError that names the entry and the field, when a key has another form than `pkg.Service/Method` or
+ * `pkg.Service/*`, a field is unknown or of another type, or a list is empty: it would admit nobody or anybody,
+ * depending on who reads it.
+ */
+export function parsePolicyTable(table: PolicyTable): ReadonlyMap<string, AccessPolicy> {
+  const policies = new Map<string, AccessPolicy>();
+  for (const [key, policy] of Object.entries(table)) {
+    if (!KEY.test(key)) {
+      throw new TypeError(`policy["${key}"] is not of the form "pkg.Service/Method" or "pkg.Service/*"`);
+    }
+    policies.set(key, parseAccessPolicy(`policy["${key}"]`, policy));
+  }
+  return policies;
+}
+
+/**
+ * Reads one policy: checks and copies it.
+ *
+ * @param where - What to call it in an error.
+ * @throws TypeError as {@link parsePolicyTable} does, or when `public` is joined by another field.
+ */
+export function parseAccessPolicy(where: string, policy: AccessPolicy): AccessPolicy {
+  if (typeof policy !== "object" || policy === null || Array.isArray(policy)) {
+    throw new TypeError(`${where} must be an object, got ${typeName(policy)}`);
+  }
+  const given = Object.entries(policy).filter(([, value]) => value !== undefined);
+  for (const [field, value] of given) {
+    // A misspelt field would otherwise be a rule that is not there.
+    if (!isField(field)) throw new TypeError(`${where}.${field} is not a field of a policy`);
+    FIELD_CHECKS[field](`${where}.${field}`, value);
+  }
+  if (policy.public === true && given.length > 1) {
+    const others = given.map(([field]) => field).filter((field) => field !== "public");
+    throw new TypeError(`${where}: public excludes every other field, got ${others.join(", ")}`);
+  }
+  const copy = given.map(([field, value]) => [field, Array.isArray(value) ? Object.freeze([...value]) : value]);
+  return Object.freeze(Object.fromEntries(copy));
+}
+
+function isField(name: string): name is Field {
+  return Object.hasOwn(FIELD_CHECKS, name);
+}
+
+function assertBoolean(field: string, value: unknown): void {
+  if (typeof value !== "boolean") throw new TypeError(`${field} must be a boolean, got ${typeName(value)}`);
+}
+
+function assertFunction(field: string, value: unknown): void {
+  if (typeof value !== "function") throw new TypeError(`${field} must be a function, got ${typeName(value)}`);
+}

@@ -1,0 +1,21 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import type { Admissions } from "./admission.js";
+import { requestMarksKey } from "./request-marks.js";
+
+/** What Connect calls once the headers of a request are there, and before anything of its body is read. */
+export type Gate = (context: HandlerContext) => Promise<void>;
+
+/** Creates the gate: refuses calls before their body is read, and puts the caller into the context values of others. */
+export function createGate(admissions: Admissions): Gate {
+  return async (context) => {
+    const { method, requestHeader, values, signal } = context;
+    try {
+      await admissions.admit({ method, header: requestHeader, values, signal });
+    } catch (error) {
+      // Otherwise Node.js reads and drops the rest of the body to use the connection again. HTTP/2 resets the stream,
+      // and RFC 9113 section 8.2.2 forbids the header there.
+      if (values.get(requestMarksKey)?.isHttp1 === true) context.responseHeader.set("connection", "close");
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,137 @@
+import type { ConnectRouter, HandlerContext, Interceptor } from "@connectrpc/connect";
+import { assertRealm } from "../connect-errors.js";
+import { systemClock } from "../lib/clock.js";
+import { assertNotNegative } from "../lib/options.js";
+import type { MethodAccess, PolicyTable } from "../policy/access-policy.js";
+import { createMethodRules } from "../policy/method-rules.js";
+import { noTelemetry } from "../telemetry/telemetry.js";
+import type { Principal } from "../token/principal.js";
+import { createVerifier, type VerifierOptions } from "../verify/verifier.js";
+import { createAdmissions } from "./admission.js";
+import { createGate } from "./gate.js";
+import { createAuthInterceptor } from "./interceptor.js";
+import { type AdapterOptions, protectAdapter } from "./protect.js";
+import { createRejectionEvents, type ServerAuthEvent } from "./rejection-events.js";
+import { guardRoutes } from "./routes.js";
+
+/** Options of {@link createServerAuth}; beside these, those of the verifier. */
+export interface ServerAuthOptions extends VerifierOptions {
+  /** Rules in code; each replaces what the `.proto` files say about its methods. @defaultValue none */
+  readonly policy?: PolicyTable;
+  /** The "realm" of challenges: printable ASCII without quote and backslash. @defaultValue `"latchkey"` */
+  readonly realm?: string;
+  /**
+   * Is told of refused calls, of each code at most 10 times per second, and as often of calls that failed by a mistake of
+   * the server's own; every event says how many of its kind were left out before it. What it throws is dropped.
+   */
+  readonly onEvent?: (event: ServerAuthEvent) => void;
+}
+
+/** The authentication of a server. */
+export interface ServerAuth {
+  /**
+   * Mounts everything: gives a copy of the options of an adapter (Node.js, Fastify, Express) in which every service that
+   * `routes` registers is guarded, and request bodies are capped at 4 MiB unless `readMaxBytes` says otherwise.
+   *
+   * Interceptors and gates of the application run after ours. The adapter throws `TypeError` when it calls the routes
+   * and a method has no policy, naming each.
+   */
+  protect<T extends AdapterOptions>(options: T): T;
+  /**
+   * A `requestGate`: authenticates before the body is read. {@link ServerAuth.protect} mounts it. Alone it leaves out
+   * rules about messages and the end of streams: it needs the interceptor beside it.
+   *
+   * Rejects with the `ConnectError` to answer.
+   */
+  readonly gate: (context: HandlerContext) => Promise<void>;
+  /**
+   * An interceptor: applies rules about messages, ends streams whose token has expired, and authenticates calls that no
+   * gate has looked at. {@link ServerAuth.protect} mounts it. Alone it is safe and not cheap: without the gate, a unary
+   * request is read and parsed before anybody asks who sent it.
+   */
+  readonly interceptor: Interceptor;
+  /**
+   * Guards every service that the routes register, for places that take routes and no adapter options, such as
+   * `createRouterTransport`. What the router itself was given cannot be seen from here: interceptors and switched-off
+   * protocols belong into the options of the services then, and so does `readMaxBytes`.
+   */
+  routes(routes: (router: ConnectRouter) => void): (router: ConnectRouter) => void;
+  /** Forgets a looked-up key and every token verified with it, at once; for a credential that is revoked or changed. */
+  forgetKey(issuer: string, kid: string): void;
+  /** Verifies a token outside of a call, as `createVerifier` of `latchkey/verify` does. */
+  verify(token: string, options?: { readonly signal?: AbortSignal }): Promise<Principal>;
+  /** Lists the rule of every method mounted so far, and where it comes from. */
+  audit(): MethodAccess[];
+  /** Ends the timers and requests of the key caches. Calls that come later may be refused as `unavailable`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const DEFAULTS = { clockToleranceSeconds: 5, realm: "latchkey" } satisfies ServerAuthOptionsDefaults;
+type ServerAuthOptionsDefaults = Required<Pick<ServerAuthOptions, "clockToleranceSeconds" | "realm">>;
+
+/**
+ * Creates the authentication of a Connect server: who calls, by bearer token, and whether they may.
+ *
+ * A call is admitted before its body is read: one `Authorization: Bearer` header, a token that one of the issuers signed
+ * for this service, and the rule of the method. Its caller is then found with {@link getPrincipal}. Every request
+ * message is held against the rule's organisation field, and a stream ends once its caller's token has expired by more
+ * than the clock tolerance. Every method needs an explicit rule, in its `.proto` file or in `policy`; a server with a
+ * method that has none does not start.
+ *
+ * A token seen before costs a hash and a look-up. Nothing is fetched before the first call.
+ *
+ * Refusals are `unauthenticated` and `permission_denied`, each with a challenge, `unavailable` when the keys of the
+ * issuer cannot be had, `resource_exhausted` under a flood of unknown tokens, and `invalid_argument` for a request
+ * whose Host is missing, malformed or there twice. Handlers find upstream `unauthenticated` errors turned into
+ * `internal`, so that a caller's good token is not blamed.
+ *
+ * Spec: RFC 6750 section 3 (challenges), RFC 9068 section 4 (validation of access tokens).
+ *
+ * @example
+ * ```ts
+ * import { createServer } from "node:http2";
+ * import type { ConnectRouter } from "@connectrpc/connect";
+ * import { connectNodeAdapter } from "@connectrpc/connect-node";
+ * import { createServerAuth } from "latchkey/server";
+ *
+ * const auth = createServerAuth({
+ *   issuers: [
+ *     {
+ *       issuer: "https://idp.example",
+ *       audience: "https://jobs.example",
+ *       algorithms: ["ES256"],
+ *       jwksUri: "https://idp.example/jwks.json",
+ *     },
+ *   ],
+ * });
+ * const routes = (_router: ConnectRouter): void => {};
+ * createServer(connectNodeAdapter(auth.protect({ routes }))).listen(8080);
+ * ```
+ *
+ * @param options - Whom to trust, and for what.
+ * @throws TypeError if the policy table is malformed, the realm cannot stand in a header, or an issuer is not fully
+ * described.
+ * @throws RangeError if a number is out of range.
+ */
+export function createServerAuth(options: ServerAuthOptions): ServerAuth {
+  const { policy, realm = DEFAULTS.realm, onEvent, clock = systemClock, telemetry = noTelemetry } = options;
+  const { clockToleranceSeconds = DEFAULTS.clockToleranceSeconds } = options;
+  assertRealm(realm);
+  assertNotNegative("clockToleranceSeconds", clockToleranceSeconds);
+  const rules = createMethodRules(policy);
+  const verifier = createVerifier({ ...options, clockToleranceSeconds });
+  const report = createRejectionEvents(onEvent, telemetry, clock);
+  const admissions = createAdmissions({ verifier, rules, realm, report });
+  const gate = createGate(admissions);
+  const interceptor = createAuthInterceptor({ admissions, toleranceMs: clockToleranceSeconds * 1_000, clock });
+  return {
+    protect: (adapterOptions) => protectAdapter(adapterOptions, { gate, interceptor }, rules),
+    gate,
+    interceptor,
+    routes: (routes) => guardRoutes(routes, { gate, interceptor }, rules, {}),
+    forgetKey: (issuer, kid) => verifier.forgetKey(issuer, kid),
+    verify: (token, verifyOptions) => verifier.verify(token, verifyOptions),
+    audit: () => rules.list(),
+    [Symbol.asyncDispose]: () => verifier[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,27 @@
+import { describe, expect, it } from "vitest";
+import { EchoService, UncoveredService } from "#gen/latchkey/testing/v1/testing_pb.js";
+import { getProtoPolicy } from "../../src/policy/proto-policy.js";
+import { createDynamicMethod } from "../support/dynamic-methods.js";
+
+describe("getProtoPolicy()", () => {
+  it("reads the option of the service for a method without one", () => {
+    expect(getProtoPolicy(EchoService.method.unary)).toEqual({
+      source: "service option",
+      policy: { anyRole: ["tester"], orgField: "org_id" },
+    });
+  });
+
+  it("reads the option of the method in place of the service's, as a whole", () => {
+    expect(getProtoPolicy(EchoService.method.public)).toEqual({ source: "method option", policy: { public: true } });
+    expect(getProtoPolicy(EchoService.method.authenticated)).toEqual({ source: "method option", policy: {} });
+  });
+
+  it("F4: gives nothing for a method that no option covers, rather than an empty policy", () => {
+    expect(getProtoPolicy(UncoveredService.method.forgotten)).toBeUndefined();
+  });
+
+  it("reads every field", () => {
+    const option = { allRoles: ["a"], anyRole: ["b"], scopes: ["c"], orgField: "org_id", condition: "true" };
+    expect(getProtoPolicy(createDynamicMethod(option))).toEqual({ source: "method option", policy: option });
+  });
+});
