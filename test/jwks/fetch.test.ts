@@ -75,6 +75,12 @@ describe("fetchJwks()", () => {
     await expect(ask({ fetch })).rejects.toMatchObject({ ...UNAVAILABLE, cause: { message: "broken" } });
   });
 
+  it("H9: refuses what a fetch got that followed a redirect all the same", async () => {
+    await using target = await startJwksServer();
+    server.answer({ status: 302, headers: { location: target.url } });
+    await expect(ask({ fetch: (url) => globalThis.fetch(url) })).rejects.toMatchObject(INVALID);
+  });
+
   it.each([301, 302, 303, 307, 308])("H9: does not follow a redirect with status %i", async (status) => {
     await using target = await startJwksServer();
     server.answer({ status, headers: { location: target.url } });

@@ -149,6 +149,27 @@ describe("createJwks()", () => {
       expect(server.hits).toBe(2);
     });
 
+    it("H3: cost one request per cooldown over many of them while each fails", async () => {
+      let requests = 0;
+      let body: unknown = issuer.jwks();
+      const jwks = create({
+        retries: 2,
+        fetch: async () => {
+          requests++;
+          return body === undefined ? new Response(null, { status: 500 }) : Response.json(body);
+        },
+      });
+      const key = await jwks.getKey(query());
+      body = undefined;
+      for (let cooldown = 0; cooldown < 10; cooldown++) {
+        const refused = expect(jwks.getKey(query(`stranger-${cooldown}`))).rejects.toMatchObject(UNAVAILABLE);
+        await clock.advance(30 * SECOND);
+        await refused;
+      }
+      expect(requests).toBe(1 + 10);
+      expect(await jwks.getKey(query())).toBe(key);
+    });
+
     it("H3: cost one request while it hangs, and are answered when its deadline passes", async () => {
       const jwks = create();
       await jwks.getKey(query());

@@ -1,5 +1,5 @@
 import { getEventListeners } from "node:events";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { abortableIterable, mapAsyncIterable } from "../../src/lib/async-iterable.js";
 
 async function* numbers(upTo: number): AsyncGenerator<number> {
@@ -70,6 +70,39 @@ describe("abortableIterable()", () => {
     controller.abort(new Error("gone"));
     await expect(next).rejects.toThrow("gone");
     expect(returned).toBe(true);
+  });
+
+  it.each<[string, () => unknown]>([
+    [
+      "throws",
+      () => {
+        throw new Error("cleanup");
+      },
+    ],
+    ["gives no promise", () => ({ done: true, value: undefined })],
+    ["rejects", () => Promise.reject(new Error("cleanup"))],
+  ])("lets no failure out when the return() of the source %s", async (_name, finish) => {
+    // What a listener on a signal throws, Node.js reports as an uncaught exception.
+    const uncaught: unknown[] = [];
+    const onUncaught = (error: unknown): void => void uncaught.push(error);
+    const events = ["uncaughtException", "unhandledRejection"] as const;
+    const others = events.map((event) => [event, process.listeners(event as "uncaughtException")] as const);
+    for (const event of events) process.removeAllListeners(event).on(event, onUncaught);
+    onTestFinished(() => {
+      for (const [event, listeners] of others) {
+        process.removeAllListeners(event);
+        for (const listener of listeners) process.on(event, listener);
+      }
+    });
+    const controller = new AbortController();
+    const source = {
+      [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}), return: finish }),
+    } as AsyncIterable<never>;
+    const next = abortableIterable(source, controller.signal)[Symbol.asyncIterator]().next();
+    controller.abort(new Error("gone"));
+    await expect(next).rejects.toThrow("gone");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(uncaught).toEqual([]);
   });
 
   it("gives nothing under a signal that has aborted before", async () => {

@@ -1,8 +1,16 @@
-import { Code, ConnectError, createClient, createRouterTransport, type ServiceImpl } from "@connectrpc/connect";
+import {
+  Code,
+  ConnectError,
+  createClient,
+  createContextValues,
+  createRouterTransport,
+  type HandlerContext,
+  type ServiceImpl,
+} from "@connectrpc/connect";
 import { afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
 import { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
-import type { ServerAuth } from "../../src/server.js";
+import { getPrincipal, principalKey, type ServerAuth } from "../../src/server.js";
 import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
 import { callEcho, items, KINDS } from "../support/echo-calls.js";
@@ -248,6 +256,35 @@ describe("createAuthInterceptor()", () => {
     await iterator.next();
     call.abort();
     await until(() => left && clock.pendingTimers === 0);
+  });
+
+  it.each(KINDS)("F6: shows a handler its own caller though calls share context values: %s", async (kind) => {
+    const shared = createContextValues();
+    const laterCall = Promise.withResolvers<void>();
+    const subjectOf = async (context: HandlerContext): Promise<string> => {
+      if (getPrincipal(context)?.subject === "first") await laterCall.promise;
+      else laterCall.resolve();
+      return getPrincipal(context)?.subject ?? "";
+    };
+    const echo = createEchoService({
+      unary: async (_, context) => ({ subject: await subjectOf(context) }),
+      clientStream: async (_, context) => ({ subject: await subjectOf(context) }),
+      async *serverStream(_, context) {
+        yield { subject: await subjectOf(context) };
+      },
+      async *bidiStream(_, context) {
+        yield { subject: await subjectOf(context) };
+      },
+    });
+    const { gate: requestGate, interceptor } = auth;
+    const options = { routes: echo.routes, requestGate, interceptors: [interceptor], contextValues: () => shared };
+    const server = await startRpcServer("2", options);
+    servers.push(server);
+    const client = createClient(EchoService, server.transport("grpc"));
+    const [first, second] = await Promise.all(["first", "second"].map((sub) => issuer.mint({ claims: { sub } })));
+    const firstAnswer = callEcho(client, kind, first);
+    await until(() => shared.get(principalKey)?.subject === "first");
+    expect([await callEcho(client, kind, second), await firstAnswer]).toEqual(["second", "first"]);
   });
 
   describe.each(PROTOCOLS)("without a gate, over %s", (protocol) => {

@@ -60,6 +60,18 @@ describe("createRejectionEvents()", () => {
     expect(events).toEqual([]);
   });
 
+  it("counts a listener that fails later, and lets its rejection end no process", async () => {
+    const counted: string[] = [];
+    const telemetry: Telemetry = { ...noTelemetry, count: (name) => void counted.push(name) };
+    const listener = async (): Promise<never> => {
+      throw new Error("listener");
+    };
+    createRejectionEvents(listener, telemetry, createManualClock())(expired, method, undefined);
+    // Vitest fails a run in which a rejection was left unhandled.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(counted).toContain("latchkey.server.listener_failures");
+  });
+
   it("does not let a listener that throws decide the answer", () => {
     const counted: string[] = [];
     const telemetry: Telemetry = { ...noTelemetry, count: (name) => void counted.push(name) };

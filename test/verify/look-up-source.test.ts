@@ -117,6 +117,21 @@ describe("createLookUpSource()", () => {
     await expect(verifier.verify(token)).resolves.toBeDefined();
   });
 
+  it("J5: remembers that a key is gone as well as that there never was one", async () => {
+    const verifier = create();
+    const token = await issuer.mint();
+    await verifier.verify(token);
+    store.clear();
+    await clock.advance(5 * SECOND);
+    for (let call = 0; call < 10; call++) await expect(verifier.verify(token)).rejects.toMatchObject(NOT_FOUND);
+    expect(asked).toHaveLength(2);
+  });
+
+  it("takes null, as databases give it, for no key", async () => {
+    const verifier = create((async () => null) as unknown as FindKey);
+    await expect(verifier.verify(await issuer.mint())).rejects.toMatchObject(NOT_FOUND);
+  });
+
   it("H2: any number of made-up kids drives no known key out", async () => {
     const source = createLookUpSource({ findKey, maxAgeMs: 5 * SECOND, maxPending: 1, clock });
     const { handle } = await source.getKey(issuer.kid, "ES256");

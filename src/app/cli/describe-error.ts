@@ -1,0 +1,68 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { AuthError, ConfigError } from "../../errors.js";
+import { isConnectionError, refusalReason } from "./error-info.js";
+import { toTerminalText } from "./terminal-text.js";
+
+/** What a call was made with, as far as it helps to say what went wrong. */
+export interface CallContext {
+  readonly server: string;
+  readonly credential: { readonly name: string; readonly roles: readonly string[] };
+}
+
+/** An error that says what to do, made from one of a call. */
+export class CallFailedError extends Error {
+  override readonly name = "CallFailedError";
+}
+
+/** Runs the calls of a command; what fails is told with the server and the credential it failed with. */
+export async function explainingFailures<T>(context: CallContext, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof ConnectError)) throw error;
+    throw new CallFailedError(describeCallFailure(error, context), { cause: error });
+  }
+}
+
+/** Gives the line to show for an error of a command, or undefined for one that is a mistake of ours. */
+export function describeError(error: unknown): string | undefined {
+  if (error instanceof CallFailedError || error instanceof AuthError) return error.message;
+  return undefined;
+}
+
+function describeCallFailure(error: ConnectError, { server, credential }: CallContext): string {
+  const { name, roles } = credential;
+  const reason = refusalReason(error);
+  if (isConnectionError(error.cause)) {
+    return `cannot reach the server at ${server}: start one with \`latchkey server\`, or name another one with --server`;
+  }
+  switch (error.code) {
+    case Code.Unauthenticated:
+      if (reason === "TOKEN_EXPIRED") {
+        return `the server at ${server} refused the token of credential ${name} as expired: compare the clocks of the two machines`;
+      }
+      return (
+        `the server at ${server} refused the token of credential ${name}: it may have been revoked, or changed on the server. ` +
+        `An admin sees it in \`latchkey credentials list --remote\``
+      );
+    case Code.PermissionDenied: {
+      // Said by the gate, or by the service about this one object.
+      const text = reason === "ACCESS_DENIED" ? "" : ` (${toTerminalText(error.rawMessage)})`;
+      const held = roles.length === 0 ? "no role that is known here" : `the role ${roles.join(", ")}`;
+      return `credential ${name} may not do this${text}: it has ${held}. Use another one with --credential, or ask an admin`;
+    }
+    case Code.Unavailable:
+    case Code.DeadlineExceeded:
+      if (reason !== undefined) return `the server at ${server} cannot check tokens at present: try again later`;
+      return `the server at ${server} is not available at present (${toTerminalText(error.rawMessage)}): try again later`;
+    case Code.ResourceExhausted:
+      return `the server at ${server} refused: ${toTerminalText(error.rawMessage)}`;
+    default:
+      return `the server refused: ${toTerminalText(error.rawMessage)}`;
+  }
+}
+
+/** Makes the error for a mistake in how a command was called. */
+export function usageError(message: string): ConfigError {
+  return new ConfigError("ERR_CONFIG_INVALID", message);
+}

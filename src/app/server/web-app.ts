@@ -1,0 +1,30 @@
+import { getRequestListener } from "@hono/node-server";
+import { Hono } from "hono";
+import type { RequestHandler } from "./listener.js";
+
+/** What the part of the server that is not RPC needs. */
+export interface WebAppOptions {
+  /** Answers what the issuer publishes. */
+  readonly issuerEndpoints: (request: Request) => Promise<Response>;
+  /** Tells whether calls can be served at present. */
+  readonly isReady: () => Promise<boolean>;
+}
+
+/**
+ * Creates the handler of everything that is not RPC: the issuer's keys and metadata under `/.well-known/`, `/healthz`
+ * (the process lives) and `/readyz` (calls can be served).
+ */
+export function createWebApp({ issuerEndpoints, isReady }: WebAppOptions): RequestHandler {
+  const app = new Hono();
+  app.all("/.well-known/*", (context) => issuerEndpoints(context.req.raw));
+  app.get("/healthz", (context) => context.json({ status: "ok" }));
+  app.get("/readyz", async (context) =>
+    (await isReady()) ? context.json({ status: "ready" }) : context.json({ status: "not ready" }, 503),
+  );
+  // Connect's client side in this process uses the global fetch classes: they stay as they are.
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  return (request, response) => {
+    // The same objects; the two packages spell the optional members of their types differently.
+    listener(request, response as Parameters<typeof listener>[1]).catch(() => response.destroy());
+  };
+}

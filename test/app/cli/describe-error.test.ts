@@ -1,0 +1,85 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import { describeError, explainingFailures } from "../../../src/app/cli/describe-error.js";
+import { toConnectError } from "../../../src/connect-errors.js";
+import { AccessDeniedError, ConfigError, KeysUnavailableError, TokenRejectedError } from "../../../src/errors.js";
+
+const context = { server: "http://127.0.0.1:8090", credential: { name: "laptop", roles: ["worker"] } };
+
+async function described(error: unknown): Promise<string | undefined> {
+  return explainingFailures(context, () => Promise.reject(error)).then(
+    () => undefined,
+    (thrown: unknown) => describeError(thrown),
+  );
+}
+
+describe("explainingFailures()", () => {
+  const refused = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+  const broken = Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
+  it.each([
+    [
+      "a refused token",
+      toConnectError(new TokenRejectedError("ERR_KEY_NOT_FOUND", "")),
+      /token of credential laptop: it may have been revoked/,
+    ],
+    [
+      "an expired token",
+      toConnectError(new TokenRejectedError("ERR_TOKEN_EXPIRED", "")),
+      /expired: compare the clocks/,
+    ],
+    [
+      "a missing role",
+      toConnectError(new AccessDeniedError("ERR_ROLE_MISSING", "")),
+      /may not do this: it has the role worker.*--credential/,
+    ],
+    [
+      "a refusal about one job",
+      new ConnectError("not your job", Code.PermissionDenied),
+      /may not do this \(not your job\)/,
+    ],
+    [
+      "a server that is away",
+      new ConnectError("x", Code.Unavailable, undefined, undefined, refused),
+      /cannot reach.*latchkey server.*--server/,
+    ],
+    [
+      "a broken connection",
+      new ConnectError("write EPIPE", Code.Internal, undefined, undefined, broken),
+      /cannot reach/,
+    ],
+    [
+      "a server without keys",
+      toConnectError(new KeysUnavailableError("ERR_KEYS_UNAVAILABLE", "")),
+      /cannot check tokens at present/,
+    ],
+    [
+      "a server that stops",
+      new ConnectError("shutting down", Code.Unavailable),
+      /not available at present \(shutting down\): try again/,
+    ],
+    ["a quota", new ConnectError("too many", Code.ResourceExhausted), /refused: too many/],
+    ["a bad request", new ConnectError("queue: too long", Code.InvalidArgument), /the server refused: queue: too long/],
+  ])("says what to do about %s", async (_name, error, line) => {
+    expect(await described(error)).toMatch(line);
+  });
+
+  it("L2: shows what the server said without its control characters", async () => {
+    expect(await described(new ConnectError("a\u001b[2Jb\nc", Code.Internal))).toBe(
+      "the server refused: a\\u{1b}[2Jb\\u{a}c",
+    );
+  });
+
+  it("keeps the error as the cause, and gives what the calls gave", async () => {
+    const error = new ConnectError("x", Code.Internal);
+    await expect(explainingFailures(context, () => Promise.reject(error))).rejects.toMatchObject({ cause: error });
+    expect(await explainingFailures(context, async () => 7)).toBe(7);
+  });
+});
+
+describe("describeError()", () => {
+  it("gives the message of our errors, and nothing for a mistake in the program", () => {
+    expect(describeError(new ConfigError("ERR_CONFIG_INVALID", "name a file"))).toBe("name a file");
+    expect(describeError(new TypeError("x is not a function"))).toBeUndefined();
+    expect(describeError("thrown text")).toBeUndefined();
+  });
+});

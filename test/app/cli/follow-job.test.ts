@@ -1,0 +1,83 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import { JobState, type StreamJobEventsResponseSchema } from "#gen/latchkey/jobs/v1/jobs_pb.js";
+import { followJob } from "../../../src/app/cli/follow-job.js";
+import { aborted, away, connectJobClients, tokenExpired } from "../../support/job-clients.js";
+
+type Item = NonNullable<MessageInitShape<typeof StreamJobEventsResponseSchema>["item"]>;
+
+const event = (sequence: bigint): Item => ({
+  case: "event",
+  value: { sequence, event: { case: "heartbeat", value: {} } },
+});
+const ended: Item = { case: "endedJob", value: { state: JobState.COMPLETED, result: { exitCode: 0 } } };
+
+/** Follows a job; `stream` is called for each stream with its number, from 1 on. */
+function setUp(stream: (stream: number, signal: AbortSignal) => AsyncIterable<Item>) {
+  const cursors: bigint[] = [];
+  const seen: bigint[] = [];
+  const connection = connectJobClients({
+    events: {
+      async *streamJobEvents({ afterSequence }, { signal }) {
+        cursors.push(afterSequence);
+        for await (const item of stream(cursors.length, signal)) yield { item };
+      },
+    },
+  });
+  const controller = new AbortController();
+  const job = followJob({
+    connection,
+    jobId: "1",
+    afterSequence: 0n,
+    onEvent: ({ sequence }) => void seen.push(sequence),
+    signal: controller.signal,
+  });
+  return { job, cursors, seen, controller };
+}
+
+describe("followJob()", () => {
+  it("gives each event, and the job when it has ended", async () => {
+    const { job, seen } = setUp(async function* () {
+      yield* [event(1n), event(2n), ended];
+    });
+    expect(await job).toMatchObject({ state: JobState.COMPLETED, result: { exitCode: 0 } });
+    expect(seen).toEqual([1n, 2n]);
+  });
+
+  it.each([
+    ["the token expired", tokenExpired],
+    ["the server went away", away],
+  ])("goes on where it was when %s, without a gap and without a repetition", async (_name, failure) => {
+    const { job, cursors, seen } = setUp(async function* (stream) {
+      if (stream === 1) {
+        yield* [event(1n), event(2n)];
+        throw failure();
+      }
+      // A server that repeats the last event does no harm.
+      yield* [event(2n), event(3n), ended];
+    });
+    await job;
+    expect(cursors).toEqual([0n, 2n]);
+    expect(seen).toEqual([1n, 2n, 3n]);
+  });
+
+  it("fails at once with a refusal", async () => {
+    const { job, cursors } = setUp(async function* () {
+      yield event(1n);
+      throw new ConnectError("job not found", Code.NotFound);
+    });
+    await expect(job).rejects.toMatchObject({ code: Code.NotFound });
+    expect(cursors).toHaveLength(1);
+  });
+
+  it("ends when its signal aborts", async () => {
+    const { job, controller, seen } = setUp(async function* (_stream, signal) {
+      yield event(1n);
+      await aborted(signal);
+    });
+    while (seen.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    controller.abort();
+    await expect(job).rejects.toMatchObject({ code: Code.Canceled });
+  });
+});
