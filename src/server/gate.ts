@@ -1,5 +1,6 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { Admissions } from "./admission.js";
+import { closeGently } from "./lingering-close.js";
 import { requestMarksKey } from "./request-marks.js";
 
 /** What Connect calls once the headers of a request are there, and before anything of its body is read. */
@@ -14,7 +15,11 @@ export function createGate(admissions: Admissions): Gate {
     } catch (error) {
       // Otherwise Node.js reads and drops the rest of the body to use the connection again. HTTP/2 resets the stream,
       // and RFC 9113 section 8.2.2 forbids the header there.
-      if (values.get(requestMarksKey)?.isHttp1 === true) context.responseHeader.set("connection", "close");
+      const socket = values.get(requestMarksKey)?.http1Socket;
+      if (socket !== undefined) {
+        context.responseHeader.set("connection", "close");
+        closeGently(socket);
+      }
       throw error;
     }
   };

@@ -1,11 +1,12 @@
 import { type ContextKey, type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
 import { layeredContextValues } from "./layered-context-values.js";
+import type { HttpSocket } from "./lingering-close.js";
 import { INVALID_AUTHORITY, isValidAuthority } from "./request-authority.js";
 
 /** What only the HTTP server sees of a request, noted for the gate. */
 export interface RequestMarks {
-  /** Whether the connection serves one request after another, as HTTP/1.x does. */
-  readonly isHttp1: boolean;
+  /** The connection, when it serves one request after another, as HTTP/1.x does. */
+  readonly http1Socket: HttpSocket | undefined;
   /** Whether Host or ":authority" was malformed, missing, or there twice. */
   readonly hasBadAuthority: boolean;
   /** Whether there was more than one Authorization line. */
@@ -23,6 +24,7 @@ interface NodeRequest {
   readonly httpVersionMajor: number;
   readonly rawHeaders: readonly string[];
   readonly headers: Record<string, string | string[] | undefined>;
+  readonly socket: HttpSocket;
 }
 
 /**
@@ -60,7 +62,8 @@ function readMarks(request: NodeRequest): RequestMarks {
     if (request.httpVersionMajor >= 2) headers[":authority"] = INVALID_AUTHORITY;
     headers["host"] = INVALID_AUTHORITY;
   }
-  return { isHttp1: request.httpVersionMajor < 2, hasBadAuthority, hasManyAuthorizations: authorizations > 1 };
+  const http1Socket = request.httpVersionMajor < 2 ? request.socket : undefined;
+  return { http1Socket, hasBadAuthority, hasManyAuthorizations: authorizations > 1 };
 }
 
 function findNodeRequest(request: unknown): NodeRequest | undefined {
@@ -78,6 +81,7 @@ function isNodeRequest(request: unknown): request is NodeRequest {
     "httpVersionMajor" in request &&
     "rawHeaders" in request &&
     Array.isArray(request.rawHeaders) &&
-    "headers" in request
+    "headers" in request &&
+    "socket" in request
   );
 }

@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { createContextKey, createContextValues } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { markRequest, type RequestMarks, requestMarksKey } from "../../src/server/request-marks.js";
@@ -6,13 +7,14 @@ interface Fake {
   readonly httpVersionMajor: number;
   readonly rawHeaders: readonly string[];
   readonly headers: Record<string, string>;
+  readonly socket: Socket;
 }
 
 /** A request as Node.js makes it of header lines: the first line of a name counts. */
 function createRequest(httpVersionMajor: number, ...lines: readonly (readonly [string, string])[]): Fake {
   const headers: Record<string, string> = {};
   for (const [name, value] of lines) headers[name.toLowerCase()] ??= value;
-  return { httpVersionMajor, rawHeaders: lines.flat(), headers };
+  return { httpVersionMajor, rawHeaders: lines.flat(), headers, socket: new Socket() };
 }
 
 function marksOf(request: unknown): RequestMarks | undefined {
@@ -22,7 +24,11 @@ function marksOf(request: unknown): RequestMarks | undefined {
 describe("markRequest()", () => {
   it("leaves a plain request as it is", () => {
     const request = createRequest(1, ["Host", "a.test"], ["Authorization", "Bearer x"]);
-    expect(marksOf(request)).toEqual({ isHttp1: true, hasBadAuthority: false, hasManyAuthorizations: false });
+    expect(marksOf(request)).toEqual({
+      http1Socket: request.socket,
+      hasBadAuthority: false,
+      hasManyAuthorizations: false,
+    });
     expect(request.headers["host"]).toBe("a.test");
   });
 
@@ -56,7 +62,7 @@ describe("markRequest()", () => {
   it("takes a Host for the authority over HTTP/2 when it is alone or the same", () => {
     expect(marksOf(createRequest(2, ["host", "a.test"]))?.hasBadAuthority).toBe(false);
     expect(marksOf(createRequest(2, [":authority", "a.test"], ["host", "a.test"]))).toEqual({
-      isHttp1: false,
+      http1Socket: undefined,
       hasBadAuthority: false,
       hasManyAuthorizations: false,
     });

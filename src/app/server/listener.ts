@@ -1,10 +1,8 @@
 import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import { createSecureServer, type Http2SecureServer, type Http2Session } from "node:http2";
 import { type AddressInfo, isIPv6, type Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
 import { ConfigError } from "../../errors.js";
-import { closeGently } from "./lingering-close.js";
 import type { ServerOptions } from "./server-options.js";
 
 /** What answers requests: the shape that Connect's adapter has. */
@@ -39,12 +37,7 @@ export async function listen({ host, port, tls }: ListenOptions): Promise<Listen
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
-    closeGently(socket);
     socket.once("close", () => sockets.delete(socket));
-  });
-  // Over TLS the answers of HTTP/1.1 go through the encrypted socket.
-  server.on("secureConnection", (socket: TLSSocket) => {
-    if (socket.alpnProtocol !== "h2") closeGently(socket);
   });
   const sessions = new Set<Http2Session>();
   server.on("session", (session: Http2Session) => {
