@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import { ConfigError } from "../errors.js";
 
 /**
@@ -13,9 +14,17 @@ export async function loadPart<T>(load: () => Promise<T>): Promise<T> {
   } catch (error) {
     const missing = missingPackage(error);
     if (missing === undefined) throw error;
-    const message = `this needs the package ${missing}: npm install ${missing}`;
+    const message = `this needs the package ${missing}: npm install ${missing}${versionOf(missing)}`;
     throw new ConfigError("ERR_DEPENDENCY_MISSING", message, { cause: error });
   }
+}
+
+/** The release to ask for: the newest one may not be one that this release works with. */
+function versionOf(name: string): string {
+  const { peerDependencies } = createRequire(import.meta.url)("latchkey/package.json") as {
+    readonly peerDependencies: Readonly<Record<string, string>>;
+  };
+  return Object.hasOwn(peerDependencies, name) ? `@${peerDependencies[name]}` : "";
 }
 
 function missingPackage(error: unknown): string | undefined {

@@ -7,15 +7,15 @@ describe("loadPart()", () => {
     expect(await loadPart(async () => ({ answer: 42 }))).toEqual({ answer: 42 });
   });
 
-  it("names the package to install when one is missing, as Node's error has it", async () => {
-    const missing = Object.assign(new Error("Cannot find package 'pino' imported from /srv/app/logger.js"), {
+  it("names the package to install when one is missing, in the release that it has to be", async () => {
+    const missing = Object.assign(new Error("Cannot find package 'pg-boss' imported from /srv/app/tickets.js"), {
       code: "ERR_MODULE_NOT_FOUND",
     });
     const error = await loadPart(() => Promise.reject(missing)).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(ConfigError);
     expect(error).toMatchObject({
       code: "ERR_DEPENDENCY_MISSING",
-      message: "this needs the package pino: npm install pino",
+      message: "this needs the package pg-boss: npm install pg-boss@12.35.0",
       cause: missing,
     });
   });

@@ -1,11 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
-import { ERROR_DOMAIN } from "../../connect-errors.js";
+import { readWireReason, type WireReason } from "../../connect-errors.js";
 
-/** Why the server refused, in a word, such as `TOKEN_EXPIRED`; undefined when it did not say. */
-export function refusalReason(error: unknown): string | undefined {
-  const infos = ConnectError.from(error).findDetails(ErrorInfoSchema);
-  return infos.find((info) => info.domain === ERROR_DOMAIN)?.reason;
+/** Why the server refused; undefined when it did not say. */
+export function refusalReason(error: unknown): WireReason | undefined {
+  return readWireReason(ConnectError.from(error));
 }
 
 /** Tells whether a stream ended because the token it was opened with did: open it again, with a new one. */

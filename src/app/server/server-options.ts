@@ -1,6 +1,9 @@
 import type { Logger } from "pino";
 import { ConfigError } from "../../errors.js";
 import { assertPositive } from "../../lib/options.js";
+import type { TrustedIssuer } from "../../verify/trusted-issuer.js";
+import { createVerifier } from "../../verify/verifier.js";
+import { CREDENTIAL_ISSUER } from "../credentials/find-key.js";
 
 /** The first credential of a fresh service: an admin. */
 export interface FirstCredential {
@@ -37,6 +40,8 @@ export interface ServerOptions {
   readonly publicUrl?: string;
   /** Audience that tokens must name. @defaultValue `"latchkey"` */
   readonly audience?: string;
+  /** Issuers whose tokens are accepted beside the server's own and those of credentials. @defaultValue none */
+  readonly trustedIssuers?: readonly TrustedIssuer[];
   /** Makes an organisation and its first admin in a service that has none. */
   readonly firstOrg?: FirstOrg;
   /** `max-age` of the published keys, in seconds. @defaultValue `300` (5 minutes) */
@@ -63,6 +68,7 @@ export interface ServerSettings
   readonly tls: ServerOptions["tls"];
   readonly publicUrl: string | undefined;
   readonly audience: string;
+  readonly trustedIssuers: readonly TrustedIssuer[];
   readonly firstOrg: FirstOrg | undefined;
   readonly jwksMaxAgeSeconds: number;
   readonly jwksMinTtlSeconds: number;
@@ -75,6 +81,7 @@ const DEFAULTS = {
   host: "127.0.0.1",
   port: 8090,
   audience: "latchkey",
+  trustedIssuers: [],
   jwksMaxAgeSeconds: 300,
   jwksMinTtlSeconds: 30,
   tokenLifetimeSeconds: 3_600,
@@ -110,8 +117,22 @@ export function toServerSettings(options: ServerOptions): ServerSettings {
     // A verifier could then meet a token before the key set that has its key.
     throw invalid("the key grace must not be shorter than the max-age and the shortest lifetime of the published keys");
   }
+  assertUsable(merged.trustedIssuers);
   const storage = dataDir === undefined ? { databaseUrl: databaseUrl ?? "" } : { dataDir };
   return { ...merged, storage, keysDir, tls, publicUrl, firstOrg, keyGraceSeconds };
+}
+
+/** Before anything is opened: what is wrong with an issuer shows when a verifier is made of it. */
+function assertUsable(issuers: readonly TrustedIssuer[]): void {
+  if (issuers.length === 0) return;
+  if (issuers.some(({ issuer }) => issuer === CREDENTIAL_ISSUER)) {
+    throw invalid(`the issuer ${CREDENTIAL_ISSUER} is the one of credentials: no other keys can be trusted for it`);
+  }
+  try {
+    createVerifier({ issuers, allowLoopbackHttp: true });
+  } catch (cause) {
+    throw invalid(`the trusted issuers cannot be used: ${cause instanceof Error ? cause.message : "unknown error"}`);
+  }
 }
 
 function invalid(message: string): ConfigError {

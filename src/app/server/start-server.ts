@@ -33,7 +33,7 @@ export interface RunningServer {
  * Starts the job service: RPC behind verified tokens, its own issuer with published keys, health endpoints.
  *
  * It trusts two issuers: itself, by the key set it publishes, fetched over HTTP as any other service would; and the
- * credentials on its record, which sign their own tokens.
+ * credentials on its record, which sign their own tokens. `trustedIssuers` adds others.
  *
  * Everything is opened in the order of what may fail without a trace: the port before the data directory, that before
  * anything is written. Rejects with {@link ConfigError} (one line each), and then nothing is left open.
@@ -169,6 +169,7 @@ function createAuth(
         algorithms: ["ES256", "ES384", "ES512", "RS256", "PS256", "EdDSA"],
         findKey: createFindKey(trust.records),
       },
+      ...settings.trustedIssuers,
     ],
     allowLoopbackHttp: true,
     onEvent: (event) => log.info(event, "call refused"),

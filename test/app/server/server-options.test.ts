@@ -1,8 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { type ServerOptions, toServerSettings } from "../../../src/app/server/server-options.js";
+import type { TrustedIssuer } from "../../../src/verify/trusted-issuer.js";
 import { silentLog } from "../../support/running-server.js";
 
 const settingsOf = (options: Partial<ServerOptions>) => toServerSettings({ log: silentLog(), ...options });
+
+const IDP: TrustedIssuer = {
+  issuer: "https://idp.example",
+  audience: "latchkey",
+  algorithms: ["ES256"],
+  jwksUri: "https://idp.example/jwks.json",
+};
 
 describe("toServerSettings()", () => {
   it("fills in the defaults", () => {
@@ -39,6 +47,9 @@ describe("toServerSettings()", () => {
     ["only a loopback address", { dataDir: "d", host: "127.0.0.1.evil.example" }],
     ["must not be shorter", { dataDir: "d", keyGraceSeconds: 299 }],
     ["must not be shorter", { dataDir: "d", jwksMaxAgeSeconds: 1, jwksMinTtlSeconds: 60, keyGraceSeconds: 59 }],
+    ["algorithms", { dataDir: "d", trustedIssuers: [{ ...IDP, algorithms: [] }] }],
+    ["jwksUri", { dataDir: "d", trustedIssuers: [{ ...IDP, jwksUri: "http://idp.example/jwks.json" }] }],
+    ["the one of credentials", { dataDir: "d", trustedIssuers: [{ ...IDP, issuer: "latchkey-cli" }] }],
   ])("I6: refuses what cannot work or is not safe: %s", (message, options) => {
     expect(() => settingsOf(options)).toThrow(
       expect.objectContaining({ code: "ERR_CONFIG_INVALID", message: expect.stringContaining(message) }),

@@ -14,6 +14,8 @@ import { openOwnIssuer } from "../../../src/app/server/own-issuer.js";
 import { startServer } from "../../../src/app/server/start-server.js";
 import { bearerAuth } from "../../../src/client/bearer-auth.js";
 import { type SignedJwtOptions, signedJwt } from "../../../src/client/signed-jwt.js";
+import { createTestIssuer } from "../../../src/testing/test-issuer.js";
+import { startJwksServer } from "../../support/jwks-server.js";
 import { openServerFixture, type ServerFixture, silentLog } from "../../support/running-server.js";
 import { createSelfSigned } from "../../support/self-signed.js";
 import { temporaryDirectory } from "../../support/temporary-directory.js";
@@ -89,6 +91,28 @@ describe("startServer()", () => {
     expect(published).toContain(`"${kid}"`);
     const { jobs } = await connect().listJobs({ orgId: "acme" }, { headers: { authorization: `Bearer ${value}` } });
     expect(jobs).toEqual([]);
+  });
+
+  it("accepts the tokens of an issuer that it was told to trust, and of no other", async () => {
+    const issuer = await createTestIssuer({ issuer: "https://idp.test", audience: "latchkey" });
+    const stranger = await createTestIssuer({ issuer: "https://stranger.test", audience: "latchkey" });
+    await using keys = await startJwksServer({ body: issuer.jwks() });
+    const server = await startServer({
+      dataDir: join(await temporaryDirectory(), "data"),
+      port: 0,
+      log: silentLog(),
+      trustedIssuers: [{ issuer: issuer.issuer, audience: "latchkey", algorithms: ["ES256"], jwksUri: keys.url }],
+    });
+    const transport = createConnectTransport({ baseUrl: server.url, httpVersion: "1.1" });
+    const list = async (token: string) =>
+      createClient(JobService, transport).listJobs(
+        { orgId: "acme" },
+        { headers: { authorization: `Bearer ${token}` } },
+      );
+    const claims = { roles: ["worker"] };
+    expect((await list(await issuer.mint({ claims }))).jobs).toEqual([]);
+    expect((await refusal(list(await stranger.mint({ claims })))).code).toBe(Code.Unauthenticated);
+    await server.close();
   });
 
   it("accepts the tokens that credentials on its record sign", async () => {

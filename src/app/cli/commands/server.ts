@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { ConfigError } from "../../../errors.js";
+import type { TrustedIssuer } from "../../../verify/trusted-issuer.js";
 import { loadPart } from "../../load-part.js";
 import type { FirstOrg, ServerOptions } from "../../server/server-options.js";
 import type { CliContext } from "../cli-context.js";
@@ -18,6 +19,7 @@ interface ServerFlags {
   readonly initOrg?: string;
   readonly audience?: string;
   readonly publicUrl?: string;
+  readonly trust?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly jwksMaxAgeSeconds?: number;
@@ -48,6 +50,7 @@ export function addServerCommand(program: Command, context: CliContext): void {
     )
     .option("--audience <name>", "audience that tokens must name (default: latchkey)")
     .addOption(new Option("--public-url <url>", "URL that clients reach the server by").argParser(parseServerUrl))
+    .option("--trust <path>", "YAML file of further issuers whose tokens are accepted")
     .option("--tls-cert <path>", "certificate chain, PEM: serve HTTP/2 and HTTP/1.1 over TLS")
     .option("--tls-key <path>", "private key of the certificate, PEM");
   addSecondsFlag(command, "--jwks-max-age-seconds <n>", "max-age of the published keys (default: 300)");
@@ -69,12 +72,13 @@ async function serve(flags: ServerFlags, context: CliContext): Promise<number> {
   const { startServer } = await loadPart(() => import("../../server/start-server.js"));
   const { createLogger } = await loadPart(() => import("../../server/logger.js"));
   using shutdown = createShutdown(context.io);
-  const { logLevel, initOrg, tlsCert, tlsKey, ...rest } = flags;
+  const { logLevel, initOrg, tlsCert, tlsKey, trust, ...rest } = flags;
   const firstOrg = initOrg === undefined ? undefined : toFirstOrg(initOrg, context);
   const options: ServerOptions = {
     ...rest,
     ...(rest.databaseUrl === undefined && { dataDir: rest.dataDir ?? defaultDataDirectory(context.env) }),
     ...(await readTls(tlsCert, tlsKey)),
+    ...(trust !== undefined && { trustedIssuers: await readTrust(trust) }),
     ...(firstOrg !== undefined && { firstOrg }),
     log: createLogger(context.io.stderr, logLevel),
   };
@@ -111,10 +115,15 @@ async function readTls(certPath: string | undefined, keyPath: string | undefined
   if (certPath === undefined || keyPath === undefined) {
     throw new ConfigError("ERR_CONFIG_INVALID", "TLS needs both --tls-cert and --tls-key");
   }
-  return { tls: { cert: await readPem(certPath), key: await readPem(keyPath) } };
+  return { tls: { cert: await readText(certPath), key: await readText(keyPath) } };
 }
 
-async function readPem(path: string): Promise<string> {
+async function readTrust(path: string): Promise<readonly TrustedIssuer[]> {
+  const { parseTrustFile } = await loadPart(() => import("../../../config/trust-file.js"));
+  return parseTrustFile(await readText(path), path);
+}
+
+async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
