@@ -18,7 +18,7 @@ export interface TokenIssuerOptions {
    * @defaultValue `3600` (1 hour), or the ring's maximum if that is less
    */
   readonly lifetimeSeconds?: number;
-  /** Names of the claims that are not registered. @defaultValue `org`, `roles`, `scope` and `principal_id` */
+  /** Names of the claims that are not registered, all different. @defaultValue `org`, `roles`, `scope` and `principal_id` */
   readonly claimNames?: Partial<ClaimNames>;
   /** The time. @defaultValue the clock of this machine */
   readonly clock?: Clock;
@@ -99,6 +99,7 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
   const maxLifetimeSeconds = keyRing.maxTokenLifetimeMs / 1_000;
   const defaultLifetimeSeconds = options.lifetimeSeconds ?? Math.min(DEFAULTS.lifetimeSeconds, maxLifetimeSeconds);
   const claimNames = { ...DEFAULT_CLAIM_NAMES, ...options.claimNames };
+  assertClaimNames(claimNames);
   const reserved: ReadonlySet<string> = new Set([...REGISTERED, ...Object.values(claimNames)]);
 
   function assertLifetime(seconds: number): void {
@@ -153,6 +154,16 @@ function assertRequest(request: IssueRequest, reserved: ReadonlySet<string>): vo
   for (const [index, role] of (request.roles ?? []).entries()) assertNonEmptyString(`roles[${index}]`, role);
   const taken = Object.keys(request.claims ?? {}).find((name) => reserved.has(name));
   if (taken !== undefined) throw new TypeError(`claims must not contain ${taken}: the issuer sets it`);
+}
+
+/** Of two claims of one name only one would be in the token, the registered one or not. */
+function assertClaimNames(claimNames: ClaimNames): void {
+  const taken = new Set<string>(REGISTERED);
+  for (const [field, name] of Object.entries(claimNames)) {
+    assertNonEmptyString(`claimNames.${field}`, name);
+    if (taken.has(name)) throw new TypeError(`claimNames.${field} must not be ${name}: another claim has that name`);
+    taken.add(name);
+  }
 }
 
 function assertAudience(field: string, audience: unknown): void {

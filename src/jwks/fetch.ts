@@ -46,6 +46,8 @@ export async function fetchJwks(request: JwksRequest, signal: AbortSignal): Prom
   const timer = request.clock.setTimer(() => attempt.abort(unavailable("was not answered in time")), request.timeoutMs);
   try {
     const response = await raceSignal(send(request, attempt.signal), attempt.signal);
+    // A fetch of the user's own may follow it whatever it is told.
+    if (response.redirected) throw new KeysUnavailableError("ERR_KEYS_INVALID", "The request was redirected");
     assertJson(response);
     const body = await readJsonBody(response, request.maxBodyBytes, attempt.signal);
     return { body, headers: response.headers };

@@ -68,11 +68,12 @@ export function createKeySetRefresher(
     schedule(requestedAtMs + Math.max(ttlMs - earlyMs, ttlMs * EARLIEST_REFRESH) - clock.monotonicMs());
   };
 
-  const onFailed = (error: unknown): void => {
+  const onFailed = (kind: "refresh" | "forced", error: unknown): void => {
     failures++;
     lastFailure = error instanceof KeysUnavailableError ? error.code : "ERR_KEYS_UNAVAILABLE";
-    // With keys in hand, callers do not wait for the next try: it comes by itself.
-    if (held.latest() !== undefined) schedule(cooldownMs);
+    // With keys in hand, callers do not wait for the next try: it comes by itself. After a forced request it comes when
+    // it was due anyway, or else a stranger with a made-up "kid" could cause a refresh with all its retries.
+    if (kind === "refresh" && held.latest() !== undefined) schedule(cooldownMs);
   };
 
   const run = (kind: "refresh" | "forced", work: () => Promise<void>, signal?: AbortSignal): Promise<void> =>
@@ -87,7 +88,7 @@ export function createKeySetRefresher(
           onLoaded();
         } catch (error) {
           outcome = error instanceof AuthError ? error.code : "ERR_KEYS_UNAVAILABLE";
-          if (!disposal.aborted) onFailed(error);
+          if (!disposal.aborted) onFailed(kind, error);
           throw error;
         } finally {
           underWay.delete(kind);

@@ -22,7 +22,8 @@ export function abortableIterable<T>(source: AsyncIterable<T>, signal: AbortSign
       const onAbort = (): void => {
         for (const reject of underWay) reject(signal.reason);
         underWay.clear();
-        inner.return?.().catch(() => {});
+        // Whatever it does, for what a listener throws ends the process.
+        (async () => inner.return?.())().catch(() => {});
       };
       const release = (): void => signal.removeEventListener("abort", onAbort);
       if (signal.aborted) onAbort();

@@ -6,6 +6,7 @@ import type { Clock } from "../lib/clock.js";
 import { raceSignal } from "../lib/signal.js";
 import type { Principal } from "../token/principal.js";
 import type { Admission, Admissions } from "./admission.js";
+import { callerValues } from "./caller-values.js";
 import { observedIterable } from "./observed-iterable.js";
 import { createStreamGuard } from "./stream-guard.js";
 import { hideUpstreamRefusal } from "./upstream-errors.js";
@@ -53,7 +54,7 @@ export function createAuthInterceptor({ admissions, toleranceMs, clock }: AuthIn
         admissions.refuse(new TokenRejectedError("ERR_TOKEN_EXPIRED", "The token expired"), method, principal),
       clock,
     });
-    const message = observedIterable(request.message, {
+    const checked = observedIterable(request.message, {
       onItem(item) {
         guard.assertOpen();
         try {
@@ -65,6 +66,8 @@ export function createAuthInterceptor({ admissions, toleranceMs, clock }: AuthIn
         }
       },
     });
+    // Or else a handler that waits for messages would do so for as long as the caller keeps the stream open.
+    const message = abortableIterable(checked, guard.ended);
     const response = await raceSignal(next({ ...request, signal: guard.signal, message }), guard.ended);
     if (!response.stream) return response;
     const answers = observedIterable(response.message, { onItem: guard.assertOpen, onError: hideUpstreamRefusal });
@@ -75,13 +78,14 @@ export function createAuthInterceptor({ admissions, toleranceMs, clock }: AuthIn
     if (!response.stream) return response;
     return { ...response, message: observedIterable(response.message, { onError: hideUpstreamRefusal }) };
   };
-  return (next) => async (request) => {
-    const found = admit(request);
+  return (next) => async (call) => {
+    const found = admit(call);
     const admission = found instanceof Promise ? await found : found;
+    const { principal } = admission;
+    const request = { ...call, contextValues: callerValues(call.contextValues, principal) };
     if (!request.stream) checkMessage(admission, request.method, request.message);
     try {
       if (!request.stream) return await next(request);
-      const { principal } = admission;
       return await (principal === undefined
         ? passStream(next, request)
         : guardStream(next, request, admission, principal));

@@ -51,12 +51,10 @@ export function createRejectionEvents(
     if (onEvent === undefined) return;
     const suppressed = enterWindow(windows, kind, clock.monotonicMs());
     if (suppressed === undefined) return;
-    try {
-      onEvent(create(suppressed));
-    } catch {
-      // The answer to the peer is decided; a listener that fails must not turn it into another one.
-      telemetry.count("latchkey.server.listener_failures");
-    }
+    // The answer to the peer is decided; a listener that fails, at once or later, must not turn it into another one, and
+    // must not end the process: anyone can cause a refusal.
+    const told = (async () => onEvent(create(suppressed)))();
+    told.catch(() => telemetry.count("latchkey.server.listener_failures"));
   };
   return (error, descMethod, issuer) => {
     const method = methodName(descMethod);

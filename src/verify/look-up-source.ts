@@ -55,6 +55,13 @@ export function createLookUpSource({ findKey, maxAgeMs, maxPending, clock }: Loo
     return answer !== undefined && clock.monotonicMs() < answer.askedAtMs + maxAgeMs ? answer : undefined;
   };
 
+  const remember = (kid: string, answer: Answer): void => {
+    // An answer of the other kind has grown old, and would be looked at first.
+    found.delete(kid);
+    notFound.delete(kid);
+    (answer.found === undefined ? notFound : found).set(kid, answer);
+  };
+
   const ask = async (kid: string): Promise<Answer> => {
     if (pending >= maxPending) {
       throw new KeysUnavailableError("ERR_TOO_MANY_PENDING", "Too many keys are being looked up");
@@ -66,7 +73,7 @@ export function createLookUpSource({ findKey, maxAgeMs, maxPending, clock }: Loo
       const trusted = await findInTime(findKey, kid, clock, disposal.signal);
       const answer = { found: trusted && (await importFound(kid, trusted)), askedAtMs };
       // Asked before a key was forgotten, the answer may be the very one that was to be forgotten.
-      if (askedIn === generation) (answer.found === undefined ? notFound : found).set(kid, answer);
+      if (askedIn === generation) remember(kid, answer);
       return answer;
     } finally {
       pending--;
@@ -112,7 +119,8 @@ async function findInTime(
   const timer = clock.setTimer(() => deadline.abort(unavailable()), DEFAULTS.timeoutMs);
   try {
     const asked = (async () => findKey(kid, { signal: deadline.signal }))();
-    return await raceSignal(asked, deadline.signal);
+    // Databases give null for what is not there, and not every caller has a compiler that minds.
+    return (await raceSignal(asked, deadline.signal)) ?? undefined;
   } catch (error) {
     throw error instanceof KeysUnavailableError ? error : unavailable({ cause: error });
   } finally {

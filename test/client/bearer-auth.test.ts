@@ -105,6 +105,25 @@ describe("bearerAuth()", () => {
     expect(source.requests).toHaveLength(1);
   });
 
+  it("K5: takes no token of its own for the caller's when another interceptor makes the call again", async () => {
+    const clock = createManualClock();
+    const service = createScriptedService();
+    service.gate = () => {
+      if (service.calls.length === 1) throw new ConnectError("busy", Code.Unavailable);
+    };
+    const again: Interceptor = (next) => async (req) => {
+      try {
+        return await next(req);
+      } catch {
+        await clock.advance(60_000);
+        return next(req);
+      }
+    };
+    const source = createScriptedSource({ clock, lifetimeMs: 60_000 });
+    await clientOf(service, [again, bearerAuth(source, { clock })]).unary({});
+    expect(sent(service)).toEqual(["Bearer token-1", "Bearer token-2"]);
+  });
+
   it("shares the cache it is given with whoever else uses it", async () => {
     const tokens = cachedTokens(createScriptedSource());
     const one = setUp(tokens);

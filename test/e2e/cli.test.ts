@@ -67,6 +67,17 @@ describe("the latchkey command", () => {
     for (const line of stderr.trim().split("\n")) expect(JSON.parse(line)).toHaveProperty("msg");
   }, 60_000);
 
+  it("goes on working when nobody reads its log any more", async () => {
+    await using worker = await startWorker("--queue", "unread");
+    worker.closeStderr();
+    const submit = ["submit", "--credential", "alice", "--queue", "unread", "--wait"];
+    // Each job is logged at its start and at its end.
+    expect(await run(...submit, ...node("console.log(1)"))).toMatchObject({ exitCode: 0, stdout: "1\n" });
+    expect(await run(...submit, ...node("console.log(2)"))).toMatchObject({ exitCode: 0, stdout: "2\n" });
+    worker.kill("SIGTERM");
+    expect((await worker.ended()).exitCode).toBe(0);
+  }, 60_000);
+
   it("J6: streams a job longer than its tokens live, without a gap and without a repetition", async () => {
     // Tokens are backdated by 10 s: these live 3 s, and the server cuts their streams 5 s later at the latest.
     const short = ["--token-lifetime-seconds", "13"];
@@ -83,7 +94,9 @@ describe("the latchkey command", () => {
     const worker = await startWorker(...queue, "--lease-seconds", "2");
     const script = `
       console.log("attempt", process.env.LATCHKEY_JOB_ATTEMPT);
-      if (process.env.LATCHKEY_JOB_ATTEMPT === "1") setInterval(() => {}, 1000);`;
+      // Runs until its worker is killed: a test leaves no process behind.
+      const worker = process.ppid;
+      if (process.env.LATCHKEY_JOB_ATTEMPT === "1") setInterval(() => process.ppid === worker || process.exit(), 100);`;
     const submitted = await run("submit", "--credential", "alice", ...queue, ...node(script));
     const id = submitted.stdout.trim();
     await using monitor = startBinary(["monitor", "--credential", "alice", id], env);

@@ -107,6 +107,9 @@ describe("createTokenIssuer()", () => {
     ["lifetimeSeconds", { lifetimeSeconds: 3_601 }],
     ["lifetimeSeconds", { lifetimeSeconds: Number.NaN }],
     ["lifetimeSeconds", { lifetimeSeconds: "1h" }],
+    ["claimNames.org", { claimNames: { org: "" } }],
+    ["claimNames.principal", { claimNames: { principal: "sub" } }],
+    ["claimNames", { claimNames: { org: "roles" } }],
   ])("I6: refuses a bad %s at construction", (field, bad) => {
     expect(() => issuerAt(createManualClock(), bad as Partial<TokenIssuerOptions>)).toThrow(field);
   });

@@ -1,7 +1,7 @@
 import { generateKeyPair, jwtVerify, SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createJwks, type Jwks } from "../../src/jwks/jwks.js";
-import type { JwksOptions } from "../../src/jwks/jwks-options.js";
+import type { JwksFetch, JwksOptions } from "../../src/jwks/jwks-options.js";
 import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
 import { type JwksServer, startJwksServer } from "../support/jwks-server.js";
@@ -147,6 +147,18 @@ describe("createJwks()", () => {
       await clock.advance(29 * SECOND);
       await expect(jwks.getKey(query("late"))).rejects.toMatchObject(expected);
       expect(server.hits).toBe(2);
+    });
+
+    it("H3: cost no request while a refresh has failed within the cooldown", async () => {
+      let requests = 0;
+      const fetch: JwksFetch = async () =>
+        requests++ === 0 ? Response.json(issuer.jwks()) : new Response(null, { status: 500 });
+      const jwks = create({ fetch });
+      await jwks.getKey(query());
+      await clock.advance(9.5 * MINUTE);
+      expect(jwks.status()).toMatchObject({ usable: true, consecutiveFailures: 1 });
+      await expect(jwks.getKey(query("stranger"))).rejects.toMatchObject(UNAVAILABLE);
+      expect(requests).toBe(2);
     });
 
     it("H3: cost one request per cooldown over many of them while each fails", async () => {
@@ -334,6 +346,17 @@ describe("createJwks()", () => {
       await clock.advance(1);
       expect(jwks.peekKey(query())).toBeUndefined();
       await expect(jwks.getKey(query())).rejects.toMatchObject(UNAVAILABLE);
+    });
+
+    it("H7: counts the age of a set from the request for it: what took long to come may be old by then", async () => {
+      const jwks = create({
+        async fetch() {
+          await clock.advance(2 * SECOND);
+          return Response.json(issuer.jwks(), { headers: { "cache-control": "max-age=60" } });
+        },
+      });
+      await jwks.getKey(query());
+      expect(jwks.status()).toMatchObject({ stale: false, ageMs: 2 * SECOND });
     });
 
     it("H7: comes back by itself, no caller waiting for it", async () => {

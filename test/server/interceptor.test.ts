@@ -159,6 +159,44 @@ describe.each(PROTOCOLS)("a stream that outlives its token over %s", (protocol) 
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it("J6: tells a handler that waits for messages, though the caller keeps the stream open", async () => {
+    const received: string[] = [];
+    const ended: unknown[] = [];
+    const read = async (requests: AsyncIterable<{ readonly text: string }>): Promise<void> => {
+      try {
+        for await (const { text } of requests) received.push(text);
+      } catch (error) {
+        ended.push(error);
+        throw error;
+      }
+    };
+    const echo = createEchoService({
+      clientStream: async (requests) => {
+        await read(requests);
+        return {};
+      },
+      async *bidiStream(requests) {
+        await read(requests);
+        yield {};
+      },
+    });
+    const { client, options } = await start(protocol, echo, 2);
+    const finished = Promise.withResolvers<void>();
+    onTestFinished(() => finished.resolve());
+    async function* slowly() {
+      yield { orgId: "acme", text: "first" };
+      await finished.promise;
+    }
+    const upload = failureOf(client.clientStream(slowly(), options));
+    const bidi = failureOf(drain(client.bidiStream(slowly(), options)));
+    await until(() => received.length === 2);
+    await clock.advance(7_000);
+    expect(await upload).toEqual([Code.Unauthenticated, "TOKEN_EXPIRED"]);
+    expect(await bidi).toEqual([Code.Unauthenticated, "TOKEN_EXPIRED"]);
+    await until(() => ended.length === 2);
+    expect(ended).toEqual(Array(2).fill(expect.objectContaining({ code: Code.Unauthenticated })));
+  });
+
   it("J6: gets no message through when its handler overlooks that the call was aborted", async () => {
     let go = (): void => {};
     const serverStream: Echo["serverStream"] = async function* () {
@@ -204,6 +242,51 @@ describe("createAuthInterceptor()", () => {
     }
     expect(clock.pendingTimers).toBe(0);
   }, 60_000);
+
+  it("J6: takes no message once the wall clock is past the token, though no timer has told so", async () => {
+    const stepping = createManualClock();
+    stepping.setWallClock(clock.nowMs());
+    const strict = createAuthFor(issuer, { clock: stepping });
+    const received: string[] = [];
+    const clientStream: Echo["clientStream"] = async (requests) => {
+      for await (const { text } of requests) received.push(text);
+      return { count: received.length };
+    };
+    async function* messages() {
+      yield { orgId: "acme", text: "first" };
+      await until(() => received.length === 1);
+      stepping.setWallClock(stepping.nowMs() + 10_000);
+      yield { orgId: "acme", text: "late" };
+    }
+    const echo = createEchoService({ clientStream });
+    const client = createClient(EchoService, createRouterTransport(strict.routes(echo.routes)));
+    const options = { headers: { authorization: `Bearer ${await issuer.mint({ lifetimeSeconds: 2 })}` } };
+    const failure = await failureOf(client.clientStream(messages(), options));
+    expect([failure, received]).toEqual([[Code.Unauthenticated, "TOKEN_EXPIRED"], ["first"]]);
+  });
+
+  it("J6: answers over HTTP/1.1 though the handler has left the request half read", async () => {
+    const reading = Promise.withResolvers<void>();
+    const clientStream: Echo["clientStream"] = async (requests) => {
+      await requests[Symbol.asyncIterator]().next();
+      reading.resolve();
+      return new Promise(() => {});
+    };
+    const server = await startRpcServer("1.1", auth.protect({ routes: createEchoService({ clientStream }).routes }));
+    servers.push(server);
+    const finished = Promise.withResolvers<void>();
+    onTestFinished(() => finished.resolve());
+    async function* slowly() {
+      yield { orgId: "acme" };
+      await finished.promise;
+    }
+    const options = { headers: { authorization: `Bearer ${await issuer.mint({ lifetimeSeconds: 2 })}` } };
+    const client = createClient(EchoService, server.transport("connect"));
+    const upload = failureOf(client.clientStream(slowly(), options));
+    await reading.promise;
+    await clock.advance(7_000);
+    expect(await upload).toEqual([Code.Unauthenticated, "TOKEN_EXPIRED"]);
+  });
 
   it("does not look again at a call that the gate has admitted", async () => {
     const asked: unknown[] = [];

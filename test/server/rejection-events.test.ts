@@ -72,7 +72,7 @@ describe("createRejectionEvents()", () => {
     expect(counted).toContain("latchkey.server.listener_failures");
   });
 
-  it("does not let a listener that throws decide the answer", () => {
+  it("does not let a listener that throws decide the answer", async () => {
     const counted: string[] = [];
     const telemetry: Telemetry = { ...noTelemetry, count: (name) => void counted.push(name) };
     const listener = (): never => {
@@ -80,6 +80,7 @@ describe("createRejectionEvents()", () => {
     };
     const report = createRejectionEvents(listener, telemetry, createManualClock());
     expect(() => report(expired, method, undefined)).not.toThrow();
+    await new Promise((resolve) => setImmediate(resolve));
     expect(counted).toContain("latchkey.server.listener_failures");
   });
 });

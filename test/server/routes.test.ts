@@ -56,6 +56,23 @@ describe("guardRoutes()", () => {
     expect(order).toEqual(["gate alice", "interceptor alice"]);
   });
 
+  it("F3: shows no interceptor of the service a message that is not the caller's to send", async () => {
+    const seen: string[] = [];
+    const interceptor: Interceptor = (next) => (request) => {
+      seen.push(request.method.name);
+      return next(request);
+    };
+    const routes = (router: ConnectRouter): void => {
+      router.service(EchoService, { unary: () => ({}) }, { interceptors: [interceptor] });
+    };
+    const client = createClient(EchoService, createRouterTransport(auth.routes(routes)));
+    const token = await issuer.mint();
+    await expect(callEcho(client, "unary", token, "other")).rejects.toMatchObject({ code: Code.PermissionDenied });
+    expect(seen).toEqual([]);
+    await callEcho(client, "unary", token);
+    expect(seen).toEqual(["Unary"]);
+  });
+
   it("guards a service whose options hold an undefined gate, and single methods", async () => {
     const routes = (router: ConnectRouter): void => {
       const withoutGate = { requestGate: undefined } as unknown as { interceptors: [] };

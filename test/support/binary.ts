@@ -16,6 +16,8 @@ export interface BinaryProcess extends AsyncDisposable {
   readonly stderr: string;
   /** Resolves once standard output matches. */
   printed(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Reads no more of standard error: what the process writes there fails from now on. */
+  closeStderr(): void;
   kill(signal: NodeJS.Signals): void;
   /** Waits for the end; a process ended by a signal has the exit code null. */
   ended(): Promise<{ readonly exitCode: number | null; readonly stdout: string; readonly stderr: string }>;
@@ -65,6 +67,7 @@ export function startBinary(args: readonly string[], env: Readonly<Record<string
         await news.promise;
       }
     },
+    closeStderr: () => void child.stderr?.destroy(),
     kill: (signal) => void child.kill(signal),
     async ended() {
       const [exitCode] = await closed;

@@ -3,6 +3,7 @@ import { importJWK, type JWK } from "jose";
 import { beforeEach, describe, expect, it } from "vitest";
 import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
+import type { JwsAlgorithm } from "../../src/token/algorithms.js";
 import { createLookUpSource } from "../../src/verify/look-up-source.js";
 import type { FindKey, TrustedKey } from "../../src/verify/trusted-issuer.js";
 import { createVerifier, type Verifier, type VerifierOptions } from "../../src/verify/verifier.js";
@@ -115,6 +116,19 @@ describe("createLookUpSource()", () => {
     expect(asked).toHaveLength(1);
     await clock.advance(5 * SECOND);
     await expect(verifier.verify(token)).resolves.toBeDefined();
+  });
+
+  it("keeps what it was told, whatever becomes of the object it was told with", async () => {
+    const [key] = issuer.jwks().keys;
+    const record = { principalId: "alice", org: "acme", roles: ["tester"] };
+    const algorithms: JwsAlgorithm[] = ["ES256"];
+    const verifier = create(async () => ({ key: key as JWK, algorithms, principal: record }));
+    await verifier.verify(await issuer.mint());
+    record.roles.push("admin");
+    record.org = "other";
+    algorithms.pop();
+    const { org, roles } = await verifier.verify(await issuer.mint({ claims: { roles: undefined } }));
+    expect([org, [...roles]]).toEqual(["acme", ["tester"]]);
   });
 
   it("J5: remembers that a key is gone as well as that there never was one", async () => {
