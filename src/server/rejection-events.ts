@@ -15,6 +15,7 @@ interface EventCommon {
 
 /** A call that was refused. Holds names and codes of the configuration, and nothing that the peer chose. */
 export interface RejectedEvent extends EventCommon {
+  /** A caller was refused. */
   readonly type: "rejected";
   /** Why. */
   readonly code: AuthErrorCode;
@@ -24,6 +25,7 @@ export interface RejectedEvent extends EventCommon {
 
 /** A call answered with `internal`, because something of the server's own failed: a policy's `allow`, for example. */
 export interface FailedEvent extends EventCommon {
+  /** Something of this server failed while a caller was judged. */
   readonly type: "failed";
   /** What was thrown. */
   readonly error: unknown;
