@@ -39,13 +39,21 @@ export function createTrustStore(issuers: readonly TrustedIssuer[], context: Key
   if (!Array.isArray(issuers)) throw new TypeError(`issuers must be an array, got ${typeName(issuers)}`);
   if (issuers.length === 0) throw new TypeError("issuers must not be empty");
   const entries = new Map<string, TrustEntry>();
-  issuers.forEach((trusted, index) => {
-    const field = `issuers[${index}]`;
-    const settings = resolveIssuer(trusted, field);
-    if (entries.has(settings.issuer)) throw new TypeError(`${field}.issuer is listed twice`);
-    const source = openKeySource(trusted, context, field);
-    entries.set(settings.issuer, { settings, source, flights: createSingleFlight() });
-  });
+  const dispose = (): void => {
+    for (const { source } of entries.values()) source[Symbol.dispose]();
+  };
+  try {
+    issuers.forEach((trusted, index) => {
+      const field = `issuers[${index}]`;
+      const settings = resolveIssuer(trusted, field);
+      if (entries.has(settings.issuer)) throw new TypeError(`${field}.issuer is listed twice`);
+      const source = openKeySource(trusted, context, field);
+      entries.set(settings.issuer, { settings, source, flights: createSingleFlight() });
+    });
+  } catch (error) {
+    dispose();
+    throw error;
+  }
   return {
     get: (issuer) => entries.get(issuer),
     require(claims) {
@@ -55,8 +63,6 @@ export function createTrustStore(issuers: readonly TrustedIssuer[], context: Key
       if (entry === undefined) throw new TokenRejectedError("ERR_TOKEN_ISSUER", "The issuer is not trusted");
       return entry;
     },
-    [Symbol.dispose]() {
-      for (const { source } of entries.values()) source[Symbol.dispose]();
-    },
+    [Symbol.dispose]: dispose,
   };
 }

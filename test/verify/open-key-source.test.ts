@@ -4,10 +4,11 @@ import { noTelemetry } from "../../src/telemetry/telemetry.js";
 import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
 import { type KeySourceContext, openKeySource } from "../../src/verify/open-key-source.js";
-import type { TrustedIssuer } from "../../src/verify/trusted-issuer.js";
+import type { TrustedIssuer, TrustedKey } from "../../src/verify/trusted-issuer.js";
 import { startJwksServer } from "../support/jwks-server.js";
 
 const FIELD = "issuers[3]";
+const findNothing = async (): Promise<undefined> => undefined;
 
 describe("openKeySource()", () => {
   let clock: ManualClock;
@@ -32,7 +33,7 @@ describe("openKeySource()", () => {
     if (jwk === undefined) throw new Error("the issuer has no key");
     using jwks = createJwks(server.url, { allowLoopbackHttp: true, clock });
     let asked = 0;
-    const findKey = async (): Promise<{ key: typeof jwk }> => {
+    const findKey = async (): Promise<TrustedKey> => {
       asked++;
       return { key: jwk };
     };
@@ -50,7 +51,7 @@ describe("openKeySource()", () => {
 
   it.each([
     [{}, "issuers[3] must have exactly one of jwksUri, jwks, keys, findKey"],
-    [{ jwksUri: "https://a.test/", findKey: async () => undefined }, "must have exactly one of"],
+    [{ jwksUri: "https://a.test/", findKey: findNothing }, "must have exactly one of"],
     [{ jwksUri: /a\.test/ }, "issuers[3].jwksUri must be a string or URL, got object"],
     [{ keys: /a/ }, "issuers[3].keys.keys must be an array, got undefined"],
     [{ findKey: /kid-\d+/ }, "issuers[3].findKey must be a function, got object"],
@@ -60,7 +61,7 @@ describe("openKeySource()", () => {
       { jwksUri: "https://a.test/", jwksOptions: { retries: 0.5 } },
       "issuers[3].jwksOptions.retries must be an integer",
     ],
-    [{ findKey: async () => undefined, findKeyMaxAgeMs: Number.NaN }, "issuers[3].findKeyMaxAgeMs must be finite"],
+    [{ findKey: findNothing, findKeyMaxAgeMs: Number.NaN }, "issuers[3].findKeyMaxAgeMs must be finite"],
   ])("I6: names the field that cannot be used (%#)", (changes, message) => {
     expect(() => openKeySource(trusted(changes as Partial<TrustedIssuer>), context, FIELD)).toThrow(message);
   });

@@ -28,6 +28,27 @@ describe("createTrustStore()", () => {
   });
   const create = (...issuers: readonly TrustedIssuer[]): TrustStore => createTrustStore(issuers, context);
 
+  it("lets go of the issuers before one that cannot be used", () => {
+    let listening = 0;
+    const jwks = createJwks("https://idp.test/jwks.json");
+    const onChange: typeof jwks.onChange = (listener) => {
+      const subscription = jwks.onChange(listener);
+      listening++;
+      return {
+        [Symbol.dispose]() {
+          subscription[Symbol.dispose]();
+          listening--;
+        },
+      };
+    };
+    const watched = Object.assign((...query: Parameters<typeof jwks>) => jwks(...query), jwks, { onChange });
+    const { keys: _, ...rest } = trust();
+    expect(() => create({ ...rest, jwks: watched }, trust({ issuer: "" }))).toThrow(/issuers\[1\]/);
+    expect(listening).toBe(0);
+    create({ ...rest, jwks: watched });
+    expect(listening).toBe(1);
+  });
+
   it("E2: finds an issuer by its exact name alone", () => {
     const store = create(trust(), trust({ issuer: `${issuer.issuer}/` }));
     const { issuer: name } = issuer;

@@ -16,8 +16,12 @@ export interface DataDirectory {
 /** Version of the layout of the directory, in the file that marks it as ours. */
 const FORMAT = 1;
 const MARKER = "latchkey.json";
-/** What may be there before the first start: our lock, signing keys, and what file systems put at their root. */
-const EXPECTED_BEFORE_FIRST_START: ReadonlySet<string> = new Set(["lock", "keys", "lost+found"]);
+const NEXT_MARKER = `${MARKER}.new`;
+/**
+ * What may be there before the first start: our lock, signing keys, what file systems put at their root, and the marker
+ * of a start that was interrupted before it was in place.
+ */
+const EXPECTED_BEFORE_FIRST_START: ReadonlySet<string> = new Set(["lock", "keys", "lost+found", NEXT_MARKER]);
 
 /**
  * Takes hold of a data directory, made when it does not exist.
@@ -97,7 +101,7 @@ function parseMarker(text: string): { readonly format: number; readonly state: "
 
 /** Replaces the marker as a whole: a crash leaves the old one or the new one. */
 async function writeMarker(directory: string, state: "new" | "ready"): Promise<void> {
-  const file = join(directory, MARKER);
-  await writeFile(`${file}.new`, `${JSON.stringify({ format: FORMAT, state })}\n`, { mode: 0o600, flush: true });
-  await rename(`${file}.new`, file);
+  const next = join(directory, NEXT_MARKER);
+  await writeFile(next, `${JSON.stringify({ format: FORMAT, state })}\n`, { mode: 0o600, flush: true });
+  await rename(next, join(directory, MARKER));
 }

@@ -15,6 +15,7 @@ import { ensureFirstOrg } from "./first-org.js";
 import { saveIssuerSettings } from "./issuer-settings.js";
 import { type Listener, listen } from "./listener.js";
 import { openOwnIssuer } from "./own-issuer.js";
+import { createResources, type Resources } from "./resources.js";
 import { type ServerOptions, type ServerSettings, toServerSettings } from "./server-options.js";
 import { createWebApp } from "./web-app.js";
 
@@ -41,16 +42,16 @@ export interface RunningServer {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const settings = toServerSettings(options);
   // Disposed in reverse order, both when starting fails half-way and when the server closes.
-  const resources = new AsyncDisposableStack();
+  const resources = createResources();
   try {
     return await start(settings, resources);
   } catch (error) {
-    await resources.disposeAsync();
+    await resources[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-async function start(settings: ServerSettings, resources: AsyncDisposableStack): Promise<RunningServer> {
+async function start(settings: ServerSettings, resources: Resources): Promise<RunningServer> {
   const { audience, keysDir, log } = settings;
   const listener = await openListener(settings, resources);
   const database = await openDatabase(settings.storage);
@@ -86,6 +87,7 @@ async function start(settings: ServerSettings, resources: AsyncDisposableStack):
       maxAgeSeconds: settings.jwksMaxAgeSeconds,
     }),
     isReady: async () => !shutdown.signal.aborted && (await isAlive(database)),
+    onError: (error) => log.error({ err: error }, "a request beside the calls failed"),
   });
   const keysUrl = await openKeysUrl(settings, listener, web, resources);
   auth = createAuth(settings, { issuer, keysUrl, records });
@@ -119,12 +121,12 @@ async function start(settings: ServerSettings, resources: AsyncDisposableStack):
     log.info({}, "stopping");
     shutdown.abort(new ConnectError("the server is shutting down", Code.Unavailable));
     await listener.close(settings.closeGraceMs);
-    await resources.disposeAsync();
+    await resources[Symbol.asyncDispose]();
     log.info({}, "stopped");
   }
 }
 
-async function openListener(settings: ServerSettings, resources: AsyncDisposableStack): Promise<Listener> {
+async function openListener(settings: ServerSettings, resources: Resources): Promise<Listener> {
   const { host, port, tls } = settings;
   const listener = await listen({ host, port, tls });
   resources.defer(() => listener.close(0));
@@ -136,7 +138,7 @@ async function openKeysUrl(
   settings: ServerSettings,
   listener: Listener,
   web: ReturnType<typeof createWebApp>,
-  resources: AsyncDisposableStack,
+  resources: Resources,
 ): Promise<string> {
   const path = "/.well-known/jwks.json";
   if (settings.tls === undefined) return listener.url + path;

@@ -8,14 +8,20 @@ export interface WebAppOptions {
   readonly issuerEndpoints: (request: Request) => Promise<Response>;
   /** Tells whether calls can be served at present. */
   readonly isReady: () => Promise<boolean>;
+  /** Told of what failed; the peer learns no more than that it did. */
+  readonly onError: (error: unknown) => void;
 }
 
 /**
  * Creates the handler of everything that is not RPC: the issuer's keys and metadata under `/.well-known/`, `/healthz`
  * (the process lives) and `/readyz` (calls can be served).
  */
-export function createWebApp({ issuerEndpoints, isReady }: WebAppOptions): RequestHandler {
+export function createWebApp({ issuerEndpoints, isReady, onError }: WebAppOptions): RequestHandler {
   const app = new Hono();
+  app.onError((error, context) => {
+    onError(error);
+    return context.json({ status: "failed" }, 500);
+  });
   app.all("/.well-known/*", (context) => issuerEndpoints(context.req.raw));
   app.get("/healthz", (context) => context.json({ status: "ok" }));
   app.get("/readyz", async (context) =>
