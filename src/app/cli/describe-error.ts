@@ -36,6 +36,13 @@ function describeCallFailure(error: ConnectError, { server, credential }: CallCo
   if (isConnectionError(error.cause)) {
     return `cannot reach the server at ${server}: start one with \`latchkey server\`, or name another one with --server`;
   }
+  const tlsFailure = tlsFailureCode(error.cause);
+  if (tlsFailure !== undefined) {
+    return (
+      `no secure connection to the server at ${server} (${tlsFailure}): it must speak TLS, with a certificate for this name; ` +
+      `one that no public authority has signed is made known with NODE_EXTRA_CA_CERTS=FILE`
+    );
+  }
   switch (error.code) {
     case Code.Unauthenticated:
       if (reason === "TOKEN_EXPIRED") {
@@ -60,6 +67,13 @@ function describeCallFailure(error: ConnectError, { server, credential }: CallCo
     default:
       return `the server refused: ${toTerminalText(error.rawMessage)}`;
   }
+}
+
+/** Gives OpenSSL's or Node's code for a TLS connection that was not made; undefined for every other error. */
+function tlsFailureCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error)) return undefined;
+  const code = String(error.code);
+  return /^(ERR_SSL_|ERR_TLS_|CERT_|UNABLE_TO_|(DEPTH_ZERO_)?SELF_SIGNED_CERT)/.test(code) ? code : undefined;
 }
 
 /** Makes the error for a mistake in how a command was called. */

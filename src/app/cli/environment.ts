@@ -11,8 +11,9 @@ export function environmentName(option: Option): string | undefined {
 }
 
 /**
- * Gives every flag of a command and its subcommands the value that the environment has for it. A flag on the command
- * line wins; an empty variable counts as not set.
+ * Gives every flag of a command the value that the environment has for it, and does the same for the subcommand that is
+ * run, once it is chosen. A flag on the command line wins; an empty variable counts as not set. Variables for flags of
+ * other commands are not looked at: two commands may have a flag of one name and of two kinds.
  *
  * commander's own `Option.env()` reads `process.env` alone and takes `LATCHKEY_JSON=0` for true.
  *
@@ -25,7 +26,7 @@ export function applyEnvironment(command: Command, env: Environment): void {
     if (name === undefined || text === undefined || text === "") continue;
     command.setOptionValueWithSource(option.attributeName(), parseValue(option, name, text), "env");
   }
-  for (const child of command.commands) applyEnvironment(child, env);
+  command.hook("preSubcommand", (_command, chosen) => applyEnvironment(chosen, env));
 }
 
 function parseValue(option: Option, name: string, text: string): unknown {

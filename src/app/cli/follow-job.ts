@@ -1,4 +1,5 @@
 import type { Job, JobEvent } from "#gen/latchkey/jobs/v1/jobs_pb.js";
+import { type Clock, systemClock } from "../../lib/clock.js";
 import type { Connection } from "./connection.js";
 import { backoffMs, delay } from "./delay.js";
 import { isTokenExpired, isTransient } from "./error-info.js";
@@ -6,6 +7,8 @@ import { isTokenExpired, isTransient } from "./error-info.js";
 const DEFAULTS = {
   /** How often in a row the server may be away. */
   maxFailures: 8,
+  /** A stream that ends sooner with an expired token did not end of age. */
+  shortStreamMs: 1_000,
 } satisfies Record<string, number>;
 
 /** Options of {@link followJob}. */
@@ -18,6 +21,8 @@ export interface FollowJobOptions {
   readonly onEvent: (event: JobEvent) => Promise<void> | void;
   /** Ends the following. */
   readonly signal: AbortSignal;
+  /** Tells how long a stream was open. @defaultValue that of this machine */
+  readonly clock?: Clock;
 }
 
 /**
@@ -29,10 +34,11 @@ export interface FollowJobOptions {
  * @returns The job after its end.
  */
 export async function followJob(options: FollowJobOptions): Promise<Job> {
-  const { connection, jobId, onEvent, signal } = options;
+  const { connection, jobId, onEvent, signal, clock = systemClock } = options;
   let afterSequence = options.afterSequence;
   let failures = 0;
   for (;;) {
+    const openedAtMs = clock.monotonicMs();
     try {
       for await (const { item } of connection.events.streamJobEvents({ jobId, afterSequence }, { signal })) {
         failures = 0;
@@ -42,8 +48,14 @@ export async function followJob(options: FollowJobOptions): Promise<Job> {
         await onEvent(item.value);
       }
     } catch (error) {
-      const again = isTokenExpired(error) || isTransient(error);
+      const expired = isTokenExpired(error);
+      const again = expired || isTransient(error);
       if (signal.aborted || !again || failures >= DEFAULTS.maxFailures) throw error;
+      // A job may wait, or be silent, for longer than any number of tokens lives.
+      if (expired && clock.monotonicMs() - openedAtMs >= DEFAULTS.shortStreamMs) {
+        failures = 0;
+        continue;
+      }
     }
     failures++;
     await delay(backoffMs(failures), signal);

@@ -10,6 +10,8 @@ export async function main(): Promise<void> {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     process.exit(error.code === "EPIPE" ? 0 : 1);
   });
+  // Nor is a log that nobody reads any more one of a server or of a worker with programs under way.
+  process.stderr.on("error", () => {});
   try {
     const { runCli } = await loadPart(() => import("./run-cli.js"));
     process.exitCode = await runCli(process.argv.slice(2), process.env, process);

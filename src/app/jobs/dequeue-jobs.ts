@@ -11,6 +11,8 @@ export interface DequeueRequest {
   readonly maxLeases: number;
   /** How long a lease lasts unless it is extended, in milliseconds. */
   readonly leaseMs: number;
+  /** How long jobs are handed out before the stream ends in order, in milliseconds; undefined: no limit. */
+  readonly endAfterMs: number | undefined;
   /** Aborts when the worker is gone. */
   readonly signal: AbortSignal;
 }
@@ -19,17 +21,21 @@ export interface DequeueRequest {
  * Leases the jobs of a queue one after the other, as they come, and as long as the stream has a place for a lease; a
  * place becomes free when the lease ends, in whatever way.
  *
- * Ends when the service does: the worker asks another server. Fails with the signal's reason when the worker is gone. A
- * job that was leased and then not taken from the stream goes back at once; a job that was, stays with its worker.
+ * Ends when its time is over, for the worker to ask again, and when the service does, for it to ask another server. A
+ * stream that ends from this side loses nothing: what was leased is delivered before the end or goes back. Fails with
+ * the signal's reason when the worker is gone. A job that was leased and then not taken from the stream goes back at
+ * once; a job that was, stays with its worker.
  */
 export async function* dequeueJobs(
   context: JobContext,
   caller: Caller,
   request: DequeueRequest,
 ): AsyncGenerator<LeasedJob, void, undefined> {
-  const { queue, maxLeases, leaseMs, signal } = request;
+  const { queue, maxLeases, leaseMs, endAfterMs, signal } = request;
   const streamId = randomUUID();
-  const ending = AbortSignal.any([signal, context.closing]);
+  const timeOver = new AbortController();
+  using _timer = endAfterMs === undefined ? undefined : context.clock.setTimer(() => timeOver.abort(), endAfterMs);
+  const ending = AbortSignal.any([signal, context.closing, timeOver.signal]);
   using watch = context.signals.watch([`queue ${caller.org}/${queue}`, `stream ${streamId}`]);
   let offered: LeasedJob | undefined;
   const takeBack = async (): Promise<void> => {

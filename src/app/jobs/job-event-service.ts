@@ -6,6 +6,7 @@ import {
   type StreamJobEventsResponse,
   StreamJobEventsResponseSchema,
 } from "#gen/latchkey/jobs/v1/jobs_pb.js";
+import { abortableIterable } from "../../lib/async-iterable.js";
 import { requireCaller } from "./caller.js";
 import type { JobNews } from "./follow-job.js";
 import { JobError, toJobConnectError } from "./job-errors.js";
@@ -18,7 +19,9 @@ export function createJobEventService(jobs: Jobs): ServiceImpl<typeof JobEventSe
       try {
         const caller = requireCaller(context);
         let lastSequence = 0n;
-        for await (const { lease, events } of requests) {
+        // Nothing else ends the wait for a worker's next message when the server shuts down: without it, every job under
+        // way would hold up the shutdown for as long as it is granted.
+        for await (const { lease, events } of abortableIterable(requests, context.signal)) {
           if (lease === undefined) throw new JobError("ERR_JOB_INVALID", "lease is required");
           lastSequence = await jobs.publish(caller, lease, events);
         }

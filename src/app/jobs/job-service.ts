@@ -13,6 +13,9 @@ import {
   ListJobsResponseSchema,
   ReleaseJobResponseSchema,
 } from "#gen/latchkey/jobs/v1/jobs_pb.js";
+import { systemClock } from "../../lib/clock.js";
+import { requirePrincipal } from "../../server/principal-key.js";
+import type { Principal } from "../../token/principal.js";
 import { requireCaller } from "./caller.js";
 import { JobError, toJobConnectError } from "./job-errors.js";
 import type { Jobs } from "./jobs.js";
@@ -34,6 +37,7 @@ export function createJobService(jobs: Jobs): ServiceImpl<typeof JobService> {
           queue,
           signal: context.signal,
           maxLeases: Math.max(1, maxLeases),
+          endAfterMs: streamTimeMs(requirePrincipal(context)),
           ...toLeaseMs(leaseDuration),
         });
         for await (const each of leased) yield create(DequeueJobsResponseSchema, each);
@@ -88,6 +92,18 @@ function required(lease: Lease | undefined): Lease {
 
 /** Longest lease, whatever was asked for. */
 const LONGEST_LEASE_MS = 60 * 60 * 1000;
+
+/** A stream of jobs ends this long before its token does, or a fifth of the time left if that is shorter. */
+const STREAM_MARGIN_MS = 60 * 1000;
+
+/**
+ * How long jobs may be handed out. Cut at the end of the token, or by a worker that minds it, a stream may take a job
+ * with it that is on its way: that one would wait for the end of its lease, an attempt lost.
+ */
+function streamTimeMs({ expiresAtMs }: Principal): number {
+  const leftMs = Math.max(0, expiresAtMs - systemClock.nowMs());
+  return leftMs - Math.min(STREAM_MARGIN_MS, leftMs / 5);
+}
 
 function toLeaseMs(duration: Duration | undefined): { readonly leaseMs?: number } {
   if (duration === undefined) return {};

@@ -48,13 +48,17 @@ export interface JobsOptions {
 export interface Jobs extends AsyncDisposable {
   /** Stores a job and queues it; once answered, it survives a crash. */
   enqueue(caller: Caller, request: EnqueueJobRequest): Promise<Job>;
-  /** Leases jobs of a queue as they come; `maxLeases` is 1 and `leaseMs` the default when absent. */
+  /**
+   * Leases jobs of a queue as they come; `maxLeases` is 1 and `leaseMs` the default when absent. Ends in order after
+   * `endAfterMs`, if given.
+   */
   dequeue(
     caller: Caller,
     options: {
       readonly queue: string;
       readonly maxLeases?: number;
       readonly leaseMs?: number;
+      readonly endAfterMs?: number;
       readonly signal: AbortSignal;
     },
   ): AsyncGenerator<LeasedJob, void, undefined>;
@@ -133,8 +137,8 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
 
   return {
     enqueue: (caller, request) => enqueueJob(context, caller, request),
-    dequeue: (caller, { queue, maxLeases = 1, leaseMs = limits.leaseMs, signal }) =>
-      dequeueJobs(context, caller, { queue, maxLeases, leaseMs, signal }),
+    dequeue: (caller, { queue, maxLeases = 1, leaseMs = limits.leaseMs, endAfterMs, signal }) =>
+      dequeueJobs(context, caller, { queue, maxLeases, leaseMs, endAfterMs, signal }),
     extend: (caller, lease, leaseMs = limits.leaseMs) => extendLease(context, caller, lease, leaseMs),
     release: (caller, lease) => releaseJob(context, caller, lease),
     complete: (caller, lease, result) => completeJob(context, caller, lease, result),

@@ -68,7 +68,7 @@ export async function createTickets(database: Database, onError: (error: unknown
     throw new ConfigError("ERR_CONFIG_INVALID", "the database was written by a newer release (pg-boss)");
   }
   try {
-    await boss.start();
+    await oneAtATime(database, () => boss.start());
   } catch (error) {
     await boss.stop({ close: false, graceful: false });
     throw error;
@@ -109,4 +109,32 @@ export async function createTickets(database: Database, onError: (error: unknown
       await boss.stop({ close: false, graceful: false });
     },
   };
+}
+
+/**
+ * Runs what makes pg-boss's tables while no other server on the database does.
+ *
+ * pg-boss has a lock of its own for that, but a server that waited for it still takes the schema for missing: what it
+ * has looked up before is renewed when a transaction begins, and the lock is waited for inside of one. So ours is held
+ * on a connection beside those that pg-boss uses. The embedded engine has no other connection, and no other server.
+ */
+async function oneAtATime(database: Database, work: () => Promise<unknown>): Promise<void> {
+  if (database.backend === "pglite") {
+    await work();
+    return;
+  }
+  const locked = Promise.withResolvers<void>();
+  const finished = Promise.withResolvers<void>();
+  const holding = database.transaction(async (transaction) => {
+    await transaction.query("SELECT pg_advisory_xact_lock(hashtext($1))", [`latchkey boss ${database.schema}`]);
+    locked.resolve();
+    await finished.promise;
+  });
+  await Promise.race([locked.promise, holding]);
+  try {
+    await work();
+  } finally {
+    finished.resolve();
+    await holding;
+  }
 }

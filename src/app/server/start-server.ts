@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { createValidateInterceptor } from "@connectrpc/validate";
 import { createIssuerEndpoints } from "../../issuer/endpoints.js";
+import { directoryKeyStore } from "../../keys/node-directory-key-store.js";
 import { createServerAuth, type ServerAuth } from "../../server/server-auth.js";
 import { type CredentialRecords, createCredentialRecords } from "../credentials/credential-records.js";
 import { registerCredentialService } from "../credentials/credential-service.js";
@@ -36,8 +37,8 @@ export interface RunningServer {
  * It trusts two issuers: itself, by the key set it publishes, fetched over HTTP as any other service would; and the
  * credentials on its record, which sign their own tokens. `trustedIssuers` adds others.
  *
- * Everything is opened in the order of what may fail without a trace: the port before the data directory, that before
- * anything is written. Rejects with {@link ConfigError} (one line each), and then nothing is left open.
+ * Everything is opened in the order of what may fail without a trace: the port and the signing keys before the data
+ * directory, that before anything is written. Rejects with {@link ConfigError} (one line each), and then nothing is left open.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const settings = toServerSettings(options);
@@ -54,6 +55,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 async function start(settings: ServerSettings, resources: Resources): Promise<RunningServer> {
   const { audience, keysDir, log } = settings;
   const listener = await openListener(settings, resources);
+  // Only read: keys that cannot be used must show before anything is written.
+  await directoryKeyStore(keysDir).load();
   const database = await openDatabase(settings.storage);
   resources.defer(() => database.close());
 

@@ -14,8 +14,9 @@ async function described(error: unknown): Promise<string | undefined> {
 }
 
 describe("explainingFailures()", () => {
-  const refused = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
-  const broken = Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
+  const withCode = (code: string): Error => Object.assign(new Error(code), { code });
+  const refused = withCode("ECONNREFUSED");
+  const broken = withCode("EPIPE");
   it.each([
     [
       "a refused token",
@@ -46,6 +47,16 @@ describe("explainingFailures()", () => {
       "a broken connection",
       new ConnectError("write EPIPE", Code.Internal, undefined, undefined, broken),
       /cannot reach/,
+    ],
+    [
+      "a certificate that is not trusted",
+      new ConnectError("x", Code.Internal, undefined, undefined, withCode("DEPTH_ZERO_SELF_SIGNED_CERT")),
+      /^no secure connection to the server at .* \(DEPTH_ZERO_SELF_SIGNED_CERT\).*NODE_EXTRA_CA_CERTS/,
+    ],
+    [
+      "a server that does not speak TLS",
+      new ConnectError("x", Code.Internal, undefined, undefined, withCode("ERR_SSL_WRONG_VERSION_NUMBER")),
+      /^no secure connection to the server at .* it must speak TLS/,
     ],
     [
       "a server without keys",

@@ -34,6 +34,19 @@ describe("applyEnvironment()", () => {
     expect(parse({ LATCHKEY_PORT: "", PORT: "1", LATCHKEY_HELP: "1" })).toMatchObject({ port: 8_090 });
   });
 
+  it("reads the variables of the command that is run alone", () => {
+    const keys = program.command("keys");
+    const list = keys
+      .command("list")
+      .option("--json <path>")
+      .addOption(new Option("--port <n>").makeOptionMandatory())
+      .action(() => {});
+    const env = { LATCHKEY_JSON: "out.json", LATCHKEY_PORT: "none", LATCHKEY_STATE: "maybe" };
+    applyEnvironment(program, env);
+    program.parse(["keys", "list"], { from: "user" });
+    expect(list.opts()).toEqual({ json: "out.json", port: "none" });
+  });
+
   it.each([
     ["1", true],
     ["true", true],

@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { JobState, type StreamJobEventsResponseSchema } from "#gen/latchkey/jobs/v1/jobs_pb.js";
 import { followJob } from "../../../src/app/cli/follow-job.js";
+import { createManualClock } from "../../../src/testing/manual-clock.js";
 import { aborted, away, connectJobClients, tokenExpired } from "../../support/job-clients.js";
 
 type Item = NonNullable<MessageInitShape<typeof StreamJobEventsResponseSchema>["item"]>;
@@ -26,14 +27,16 @@ function setUp(stream: (stream: number, signal: AbortSignal) => AsyncIterable<It
     },
   });
   const controller = new AbortController();
+  const clock = createManualClock();
   const job = followJob({
     connection,
+    clock,
     jobId: "1",
     afterSequence: 0n,
     onEvent: ({ sequence }) => void seen.push(sequence),
     signal: controller.signal,
   });
-  return { job, cursors, seen, controller };
+  return { job, cursors, seen, controller, clock };
 }
 
 describe("followJob()", () => {
@@ -60,6 +63,19 @@ describe("followJob()", () => {
     await job;
     expect(cursors).toEqual([0n, 2n]);
     expect(seen).toEqual([1n, 2n, 3n]);
+  });
+
+  it("outlives any number of tokens while nothing happens to the job", async () => {
+    const { job, cursors, clock } = setUp(async function* (stream) {
+      if (stream > 50) {
+        yield ended;
+      } else {
+        await clock.advance(1_000);
+        throw tokenExpired();
+      }
+    });
+    await job;
+    expect(cursors).toHaveLength(51);
   });
 
   it("fails at once with a refusal", async () => {

@@ -147,6 +147,27 @@ describe("dequeueJobs()", () => {
     expect((await next).job.id).toBe(lease.jobId);
   });
 
+  it("ends in order when its time is over, and gives back what is being leased at that moment", async () => {
+    const { jobs, database } = fixture;
+    const worker = caller("timed", "wanda");
+    const { signal } = new AbortController();
+    const idle = jobs.dequeue(worker, { queue: "default", endAfterMs: 60_000, signal }).next();
+    expect(await isSettled(idle)).toBe(false);
+    await clock.advance(60_000);
+    expect(await idle).toEqual({ done: true, value: undefined });
+
+    const { id } = await jobs.enqueue(worker, jobRequest());
+    const stream = jobs.dequeue(worker, { queue: "default", endAfterMs: 60_000, signal });
+    let leasing: Promise<unknown> | undefined;
+    // Its one connection is taken: the lease has to wait until the time is over.
+    await database.transaction(async () => {
+      leasing = stream.next();
+      await clock.advance(60_000);
+    });
+    expect(await leasing).toEqual({ done: true, value: undefined });
+    expect(await jobs.get(worker, id)).toMatchObject({ state: JobState.SCHEDULED, attempt: 0 });
+  });
+
   it("ends without an error when the service drains, while other operations go on", async () => {
     await using own = await openJobsFixture({ clock });
     const worker = caller("drain", "wanda");

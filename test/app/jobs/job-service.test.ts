@@ -236,6 +236,20 @@ describe("registerJobServices()", () => {
     for (const part of token.split(".")) expect(contents.some((content) => content.includes(part))).toBe(false);
   });
 
+  it("ends a stream of jobs in order before the token of its worker expires", async () => {
+    const clock = createManualClock();
+    await using own = await openJobsFixture({ clock });
+    const sam = connect({ org: "expiring", expiresAtMs: Date.now() + 100_000 }, own);
+    const stream = sam.jobs.dequeueJobs({ orgId: "expiring", queue: "default" })[Symbol.asyncIterator]();
+    const next = stream.next();
+    await sam.jobs.enqueueJob({ ...command, orgId: "expiring" });
+    expect((await next).done).toBe(false);
+    const last = stream.next();
+    await own.database.query("SELECT 1");
+    await clock.advance(80_000);
+    expect((await last).done).toBe(true);
+  });
+
   it("ends its streams when the server shuts down: those of workers quietly, those of readers as unavailable", async () => {
     await using own = await openJobsFixture({ clock: createManualClock() });
     const shutdown = new AbortController();

@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { request as httpsRequest } from "node:https";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { decodeProtectedHeader } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CredentialService } from "#gen/latchkey/credentials/v1/credentials_pb.js";
-import { JobService } from "#gen/latchkey/jobs/v1/jobs_pb.js";
+import { type DequeueJobsResponse, JobEventService, JobService } from "#gen/latchkey/jobs/v1/jobs_pb.js";
 import { openCredentials } from "../../../src/app/cli/home.js";
 import { loadIssuerSettings } from "../../../src/app/server/issuer-settings.js";
 import { openOwnIssuer } from "../../../src/app/server/own-issuer.js";
@@ -211,6 +211,18 @@ describe("startServer()", () => {
     await expect(readdir(dataDir)).rejects.toMatchObject({ code: "ENOENT" });
   });
 
+  it("I7: refuses unusable signing keys before it touches the data directory", async () => {
+    const directory = await temporaryDirectory();
+    const keysDir = join(directory, "keys");
+    await mkdir(keysDir, { mode: 0o700 });
+    await writeFile(join(keysDir, "keys.1.json"), "{", { mode: 0o600 });
+    const dataDir = join(directory, "data");
+    await expect(startServer({ dataDir, keysDir, port: 0, log: silentLog() })).rejects.toMatchObject({
+      code: "ERR_CREDENTIAL_STORE",
+    });
+    expect(await readdir(directory)).toEqual(["keys"]);
+  });
+
   it("refuses a data directory that is in use, and frees the port", async () => {
     const probe = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => probe.once("listening", resolve));
@@ -224,6 +236,34 @@ describe("startServer()", () => {
     await new Promise((resolve, reject) => again.once("listening", resolve).once("error", reject));
     await new Promise((resolve) => again.close(resolve));
   });
+});
+
+describe("startServer() that closes", () => {
+  it("does not wait at its close for workers that have events under way, and tells them to come again", async () => {
+    await using own = await openServerFixture({ closeGraceMs: 60_000 });
+    const key = await openCredentials(own.env).signingKey("admin");
+    const interceptors = [bearerAuth(signedJwt({ key, issuer: "latchkey-cli", audience: "latchkey" }))];
+    const transport = createConnectTransport({ baseUrl: own.server.url, httpVersion: "1.1", interceptors });
+    const jobs = createClient(JobService, transport);
+    const { job } = await jobs.enqueueJob({ orgId: "acme", queue: "default", command: "true" });
+    const leased = await jobs.dequeueJobs({ orgId: "acme", queue: "default" })[Symbol.asyncIterator]().next();
+    const lease = (leased.value as DequeueJobsResponse | undefined)?.lease;
+    if (job === undefined || lease === undefined) throw new Error("nothing leased");
+    const events = createClient(JobEventService, transport);
+    const ended = new AbortController();
+    async function* messages() {
+      yield { orgId: "acme", lease, events: [{ event: { case: "heartbeat", value: {} } as const }] };
+      await new Promise((resolve) => ended.signal.addEventListener("abort", resolve));
+    }
+    const publishing = refusal(events.publishJobEvents(messages()));
+    const stored = await events.streamJobEvents({ jobId: job.id })[Symbol.asyncIterator]().next();
+    expect(stored.value?.item.case).toBe("event");
+    const startedMs = performance.now();
+    await own.server.close();
+    expect(performance.now() - startedMs).toBeLessThan(20_000);
+    expect((await publishing).code).toBe(Code.Unavailable);
+    ended.abort();
+  }, 90_000);
 });
 
 describe("startServer() over TLS, restarted", () => {

@@ -23,7 +23,10 @@ export type CommandOutcome = { readonly exitCode: number } | { readonly error: s
 export interface RunningCommand {
   /** Process id; undefined when the program could not be started. */
   readonly pid: number | undefined;
-  /** How it ended, after all its output was taken. Never rejects unless the sink does. */
+  /**
+   * How it ended, after all its output was taken; not that of processes which have left its group and hold its output
+   * open. Never rejects unless the sink does.
+   */
   readonly outcome: Promise<CommandOutcome>;
   /** Ends the program and what it started: SIGTERM, and SIGKILL after the grace. The outcome says why. */
   stop(reason: string): void;
@@ -36,6 +39,8 @@ const DEFAULTS = {
   killGraceMs: 5_000,
   /** From the exit of the program to SIGKILL for children of its own that hold its output open. */
   leftoverGraceMs: 500,
+  /** More than the system holds of what was written to a pipe and not read. */
+  maxHeldBytes: 1024 * 1024,
 } satisfies Record<string, number>;
 
 /**
@@ -59,8 +64,10 @@ export function startCommand(spec: CommandSpec, sink: OutputSink): RunningComman
   }
   let stopReason: string | undefined;
   const timers = new Set<ReturnType<typeof setTimeout>>();
+  // From then on the number of the group may be another one's.
+  let groupEnded = false;
   const signalGroup = (signal: "SIGTERM" | "SIGKILL"): void => {
-    if (child.pid === undefined) return;
+    if (child.pid === undefined || groupEnded) return;
     try {
       process.kill(-child.pid, signal);
     } catch {
@@ -70,6 +77,7 @@ export function startCommand(spec: CommandSpec, sink: OutputSink): RunningComman
   const after = (ms: number, action: () => void): void => {
     timers.add(setTimeout(action, ms));
   };
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => after(ms, resolve));
   const kill = (reason: string): void => {
     stopReason ??= reason;
     signalGroup("SIGKILL");
@@ -84,16 +92,43 @@ export function startCommand(spec: CommandSpec, sink: OutputSink): RunningComman
     const { timeoutMs } = spec;
     after(timeoutMs, () => stop(`timed out after ${timeoutMs / 1_000} s`));
   }
+  const progress = { taking: 0, takenBytes: 0 };
+  const take: OutputSink = async (stream, data) => {
+    progress.taking++;
+    await sink(stream, data);
+    progress.taking--;
+    progress.takenBytes += data.length;
+  };
+  /** Ends what the program has left in its group, and resolves once all their output was taken. */
+  const leftoversEnded = async (): Promise<void> => {
+    await pause(DEFAULTS.leftoverGraceMs);
+    signalGroup("SIGKILL");
+    groupEnded = true;
+    const endedAtBytes = progress.takenBytes;
+    // A daemon has left the group: it lives on, and its ends of the pipes with it. But a moment at which nothing is
+    // there to be taken, or more bytes than the system holds between two processes, tell that the rest is its own.
+    while (progress.takenBytes - endedAtBytes <= DEFAULTS.maxHeldBytes) {
+      await pause(DEFAULTS.leftoverGraceMs);
+      const takenBytes = progress.takenBytes;
+      const idle = progress.taking === 0;
+      // Past the phase of the event loop in which what has come is read.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (idle && progress.taking === 0 && progress.takenBytes === takenBytes) return;
+    }
+  };
   const run = async (): Promise<CommandOutcome> => {
     const exited = once(child, "exit");
     // Both must be listened to from the start: output may come before the exit is awaited, and after it.
-    const drained = Promise.all([drain(child.stdout, "stdout", sink), drain(child.stderr, "stderr", sink)]);
+    const drained = Promise.all([drain(child.stdout, "stdout", take), drain(child.stderr, "stderr", take)]);
     drained.catch(() => {});
     try {
       const [code, signal] = (await exited) as [number | null, string | null];
-      after(DEFAULTS.leftoverGraceMs, () => signalGroup("SIGKILL"));
-      await drained;
-      if (stopReason !== undefined) return { error: stopReason };
+      // What is asked of it from now on, while its output is still being taken, comes too late to be why it ended.
+      const endedBecause = stopReason;
+      await Promise.race([drained, leftoversEnded()]);
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+      if (endedBecause !== undefined) return { error: endedBecause };
       return code === null ? { error: `ended by signal ${signal}` } : { exitCode: code };
     } catch (error) {
       if (child.pid === undefined) return startFailure(error);

@@ -29,7 +29,7 @@ export interface WorkerOptions {
 }
 
 const DEFAULTS = {
-  /** A stream that ends sooner with an expired token did not end of age. */
+  /** A stream that ends sooner did not end of age. */
   shortStreamMs: 1_000,
   maxShortStreams: 3,
 } satisfies Record<string, number>;
@@ -85,6 +85,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
     for (const job of earlier) job.then(() => stream.abort());
     let lifetime: ReturnType<typeof setTimeout> | undefined;
     try {
+      // Should the server, by its clock, not have ended it by then.
       lifetime = setTimeout(() => stream.abort(), await options.streamLifetimeMs());
       const maxLeases = concurrency - earlier.size;
       const request = { orgId, queue, maxLeases, leaseDuration: durationFromMs(options.leaseMs) };
@@ -92,6 +93,9 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
         failures = 0;
         start(delivery);
       }
+      // The server ends a stream in order, with nothing on its way, before the token expires. One that ends at once,
+      // each time, must not make us ask without a pause.
+      if (performance.now() - openedAtMs < DEFAULTS.shortStreamMs) await delay(backoffMs(1), over);
     } catch (error) {
       if (signal.aborted) continue;
       const expired = isTokenExpired(error);

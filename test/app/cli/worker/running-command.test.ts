@@ -119,6 +119,36 @@ describe("startCommand()", () => {
     await vi.waitFor(() => expect(isAlive(left)).toBe(false));
   });
 
+  it.each([
+    ["says nothing more", "setInterval(() => {}, 1000)"],
+    ["says something now and then", "process.on('SIGPIPE', () => {}); setInterval(() => console.log('tick'), 100)"],
+    ["never stops talking", "for (;;) require('node:fs').writeSync(1, 'x'.repeat(10000))"],
+  ])("does not wait for a daemon that left its group and holds the output open: one that %s", async (_name, daemon) => {
+    const script = `
+      const { spawn } = require('node:child_process');
+      const daemon = spawn(process.execPath, ['-e', ${JSON.stringify(daemon)}], { stdio: 'inherit', detached: true });
+      console.error(daemon.pid); daemon.unref();`;
+    const { command, output } = setUp(script);
+    try {
+      expect(await command.outcome).toEqual({ exitCode: 0 });
+    } finally {
+      if (isAlive(Number(output.stderr))) process.kill(Number(output.stderr), "SIGKILL");
+    }
+  });
+
+  it("keeps the exit code of a program that is stopped only after its exit, while its output is being taken", async () => {
+    const gate = Promise.withResolvers<void>();
+    const spec = { command: "/bin/sh", args: ["-c", "echo done; exit 4"], environment: {} };
+    const command = startCommand({ ...spec, workingDirectory: undefined, timeoutMs: undefined }, () => gate.promise);
+    await vi.waitFor(() => expect(isAlive(command.pid ?? 0)).toBe(false));
+    // The exit is known a moment after the process is gone.
+    await vi.waitFor(() => expect(() => process.kill(command.pid ?? 0, 0)).toThrow());
+    await new Promise((resolve) => setImmediate(resolve));
+    command.stop("timed out");
+    gate.resolve();
+    expect(await command.outcome).toEqual({ exitCode: 4 });
+  });
+
   it("reads no further while its output is not taken", async () => {
     let taken = 0;
     const gate = Promise.withResolvers<void>();
