@@ -21,9 +21,9 @@ export function createJobEventService(jobs: Jobs): ServiceImpl<typeof JobEventSe
         let lastSequence = 0n;
         // Nothing else ends the wait for a worker's next message when the server shuts down: without it, every job under
         // way would hold up the shutdown for as long as it is granted.
-        for await (const { lease, events } of abortableIterable(requests, context.signal)) {
+        for await (const { lease, events, firstPosition } of abortableIterable(requests, context.signal)) {
           if (lease === undefined) throw new JobError("ERR_JOB_INVALID", "lease is required");
-          lastSequence = await jobs.publish(caller, lease, events);
+          lastSequence = await jobs.publish(caller, lease, { events, firstPosition });
         }
         return create(PublishJobEventsResponseSchema, { lastSequence });
       } catch (error) {

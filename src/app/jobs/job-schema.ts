@@ -32,6 +32,8 @@ export const jobMigrations: Migrations = {
        lease_hash bytea,
        lease_stream uuid,
        lease_expires_at timestamptz,
+       -- How many events of the lease are stored, of those that its worker numbers.
+       lease_position bigint NOT NULL DEFAULT 0,
        last_sequence bigint NOT NULL DEFAULT 0,
        event_bytes bigint NOT NULL DEFAULT 0
      );

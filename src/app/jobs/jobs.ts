@@ -1,11 +1,4 @@
-import type {
-  EnqueueJobRequest,
-  Job,
-  JobEvent,
-  JobResult,
-  Lease,
-  ListJobsRequest,
-} from "#gen/latchkey/jobs/v1/jobs_pb.js";
+import type { EnqueueJobRequest, Job, JobResult, Lease, ListJobsRequest } from "#gen/latchkey/jobs/v1/jobs_pb.js";
 import { type Clock, systemClock } from "../../lib/clock.js";
 import { assertPositive, assertPositiveInteger } from "../../lib/options.js";
 import type { Database } from "../database/database.js";
@@ -24,7 +17,7 @@ import { createJobSignals } from "./job-signals.js";
 import type { LeasedJob } from "./lease-next-job.js";
 import { type JobPage, listJobs } from "./list-jobs.js";
 import { loadPageTokenKey } from "./page-token.js";
-import { publishEvents } from "./publish-events.js";
+import { type EventBatch, publishEvents } from "./publish-events.js";
 import { releaseJob } from "./release-job.js";
 import { requeueExpiredJobs } from "./requeue-expired-jobs.js";
 import { createTickets } from "./tickets.js";
@@ -75,7 +68,7 @@ export interface Jobs extends AsyncDisposable {
   /** Lists jobs, newest first. */
   list(caller: Caller, request: Pick<ListJobsRequest, "queue" | "state" | "pageSize" | "pageToken">): Promise<JobPage>;
   /** Appends events to a leased job; gives the sequence number of the last. */
-  publish(caller: Caller, lease: Lease, events: readonly JobEvent[]): Promise<bigint>;
+  publish(caller: Caller, lease: Lease, batch: EventBatch): Promise<bigint>;
   /** Gives the events of a job, and those to come, until it has ended. */
   follow(
     caller: Caller,
@@ -145,7 +138,7 @@ export async function createJobs(options: JobsOptions): Promise<Jobs> {
     cancel: (caller, jobId) => cancelJob(context, caller, jobId),
     get: (caller, jobId) => getJob(context, caller, jobId),
     list: (caller, request) => listJobs(context, caller, request),
-    publish: (caller, lease, events) => publishEvents(context, caller, lease, events),
+    publish: (caller, lease, batch) => publishEvents(context, caller, lease, batch),
     follow: (caller, jobId, followOptions) => followJob(context, caller, jobId, followOptions),
     requeueExpired: () => requeueExpiredJobs(context),
     drain: () => closing.abort(),

@@ -56,7 +56,7 @@ export async function leaseNextJob(
       if (ticket === undefined) return undefined;
       const { rows } = await transaction.query<JobRow>(
         `UPDATE job SET state = 'running', attempt = attempt + 1, started_at = clock_timestamp(), ticket_id = NULL,
-                lease_hash = $4, lease_stream = $5,
+                lease_hash = $4, lease_stream = $5, lease_position = 0,
                 lease_expires_at = clock_timestamp() + $6::float8 * interval '1 millisecond'
           WHERE id = $1 AND org_id = $2 AND queue = $3 AND state = 'scheduled' RETURNING ${JOB_COLUMNS}`,
         [ticket.jobId, caller.org, queue, hash, streamId, request.leaseMs],

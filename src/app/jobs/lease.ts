@@ -24,6 +24,8 @@ export interface LockedJob {
   readonly held: boolean;
   /** The lease is the job's present or last one, run out or not. */
   readonly known: boolean;
+  /** How many events of the lease are stored, of those that its worker numbers. */
+  readonly position: bigint;
 }
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -43,8 +45,8 @@ export function assertJobId(id: string): void {
  */
 export async function lockLeasedJob(transaction: Queryable, caller: Caller, lease: Lease): Promise<LockedJob> {
   assertJobId(lease.jobId);
-  const { rows } = await transaction.query<JobRow & { held: boolean; known: boolean }>(
-    `SELECT ${JOB_COLUMNS},
+  const { rows } = await transaction.query<JobRow & { held: boolean; known: boolean; position: string }>(
+    `SELECT ${JOB_COLUMNS}, lease_position::text AS position,
             coalesce(attempt = $3 AND lease_hash = $4, false) AS known,
             coalesce(attempt = $3 AND lease_hash = $4 AND state = 'running'
                      AND lease_expires_at > clock_timestamp(), false) AS held
@@ -53,7 +55,7 @@ export async function lockLeasedJob(transaction: Queryable, caller: Caller, leas
   );
   const row = rows[0];
   if (row === undefined) throw jobNotFound();
-  return { row, held: row.held, known: row.known };
+  return { row, held: row.held, known: row.known, position: BigInt(row.position) };
 }
 
 /** The answer to a lease that is not held any more, whatever became of it. */

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type JobEvent, JobEventSchema, OutputStream } from "#gen/latchkey/jobs/v1/jobs_pb.js";
 import type { JobNews } from "../../../src/app/jobs/follow-job.js";
+import type { EventBatch } from "../../../src/app/jobs/publish-events.js";
 import { createManualClock } from "../../../src/testing/manual-clock.js";
 import {
   caller,
@@ -20,6 +21,8 @@ function output(text: string, sequence = 0n): JobEvent {
     event: { case: "output", value: { stream: OutputStream.STDERR, data } },
   });
 }
+
+const unnumbered = (events: readonly JobEvent[]): EventBatch => ({ events, firstPosition: 0n });
 
 describe("followJob()", () => {
   const clock = createManualClock();
@@ -41,13 +44,13 @@ describe("followJob()", () => {
     const { jobs } = fixture;
     const { id } = await jobs.enqueue(worker, jobRequest());
     const { lease } = await leaseOne(jobs, worker);
-    expect(await jobs.publish(worker, lease, [output("a", 99n), output("b")])).toBe(2n);
+    expect(await jobs.publish(worker, lease, unnumbered([output("a", 99n), output("b")]))).toBe(2n);
     const news = jobs.follow(worker, id.toUpperCase(), { afterSequence: 0n, signal: never });
     const first = await news.next();
     expect(first.value).toEqual({ event: output("a", 1n) });
     await news.next();
     const third = news.next();
-    expect(await jobs.publish(worker, lease, [output("c")])).toBe(3n);
+    expect(await jobs.publish(worker, lease, unnumbered([output("c")]))).toBe(3n);
     expect((await third).value).toEqual({ event: output("c", 3n) });
     const last = news.next();
     const completed = await jobs.complete(worker, lease, { exitCode: 0, error: "" });
@@ -60,11 +63,7 @@ describe("followJob()", () => {
     const { id } = await jobs.enqueue(worker, jobRequest());
     const { lease } = await leaseOne(jobs, worker);
     for (let index = 0; index < 150; index += 50) {
-      await jobs.publish(
-        worker,
-        lease,
-        Array.from({ length: 50 }, () => output("x")),
-      );
+      await jobs.publish(worker, lease, unnumbered(Array.from({ length: 50 }, () => output("x"))));
     }
     await jobs.complete(worker, lease, { exitCode: 0, error: "" });
     const all = Array.from({ length: 150 }, (_, index) => BigInt(index + 1));
@@ -81,24 +80,59 @@ describe("followJob()", () => {
     const { id } = await jobs.enqueue(worker, jobRequest());
     const { lease } = await leaseOne(jobs, worker);
     const following = collect(jobs.follow(worker, id, { afterSequence: 0n, signal: never }));
-    await Promise.all(Array.from({ length: 30 }, () => jobs.publish(worker, lease, [output("x"), output("y")])));
+    await Promise.all(
+      Array.from({ length: 30 }, () => jobs.publish(worker, lease, unnumbered([output("x"), output("y")]))),
+    );
     await jobs.complete(worker, lease, { exitCode: 0, error: "" });
     expect(await following).toEqual([...Array.from({ length: 60 }, (_, index) => BigInt(index + 1)), id]);
+  });
+
+  it("stores numbered events once, however often and in whatever cut they are sent again", async () => {
+    const { jobs, database } = fixture;
+    const { id } = await jobs.enqueue(worker, jobRequest());
+    const { lease: lost } = await leaseOne(jobs, worker);
+    const batch = (texts: string, firstPosition: bigint): EventBatch => ({
+      events: Array.from(texts, (text) => output(text)),
+      firstPosition,
+    });
+    expect(await jobs.publish(worker, lost, batch("ab", 1n))).toBe(2n);
+    expect(await jobs.publish(worker, lost, batch("ab", 1n))).toBe(2n);
+    expect(await jobs.publish(worker, lost, batch("bcd", 2n))).toBe(4n);
+    expect(await jobs.publish(worker, lost, batch("a", 1n))).toBe(4n);
+    expect(await jobs.publish(worker, lost, batch("e", 5n))).toBe(5n);
+    await expireLease(database, id);
+    await jobs.requeueExpired();
+    await database.query("UPDATE latchkey_boss.job SET start_after = now()");
+    const { lease } = await leaseOne(jobs, worker);
+    // Another execution counts from 1 again.
+    expect(await jobs.publish(worker, lease, batch("f", 1n))).toBe(6n);
+    await jobs.complete(worker, lease, { exitCode: 0, error: "" });
+    let text = "";
+    for await (const news of jobs.follow(worker, id, { afterSequence: 0n, signal: never })) {
+      if ("event" in news && news.event.event.case === "output") {
+        text += new TextDecoder().decode(news.event.event.value.data);
+      }
+    }
+    expect(text).toBe("abcdef");
   });
 
   it("stores no event under a lease that has run out, and goes on numbering under the next one", async () => {
     const { jobs, database } = fixture;
     const { id } = await jobs.enqueue(worker, jobRequest());
     const { lease: lost } = await leaseOne(jobs, worker);
-    await jobs.publish(worker, lost, [output("a")]);
+    await jobs.publish(worker, lost, unnumbered([output("a")]));
     await expireLease(database, id);
-    await expect(jobs.publish(worker, lost, [output("b")])).rejects.toMatchObject({ code: "ERR_LEASE_NOT_HELD" });
+    await expect(jobs.publish(worker, lost, unnumbered([output("b")]))).rejects.toMatchObject({
+      code: "ERR_LEASE_NOT_HELD",
+    });
     await jobs.requeueExpired();
     await database.query("UPDATE latchkey_boss.job SET start_after = now()");
     const { lease } = await leaseOne(jobs, worker);
-    expect(await jobs.publish(worker, lease, [output("c")])).toBe(2n);
+    expect(await jobs.publish(worker, lease, unnumbered([output("c")]))).toBe(2n);
     await jobs.complete(worker, lease, { exitCode: 0, error: "" });
-    await expect(jobs.publish(worker, lease, [output("d")])).rejects.toMatchObject({ code: "ERR_LEASE_NOT_HELD" });
+    await expect(jobs.publish(worker, lease, unnumbered([output("d")]))).rejects.toMatchObject({
+      code: "ERR_LEASE_NOT_HELD",
+    });
     expect(await collect(jobs.follow(worker, id, { afterSequence: 0n, signal: never }))).toEqual([1n, 2n, id]);
   });
 
@@ -109,11 +143,11 @@ describe("followJob()", () => {
     const tooMany = Array.from({ length: 201 }, () =>
       create(JobEventSchema, { event: { case: "heartbeat", value: {} } }),
     );
-    await expect(jobs.publish(worker, lease, tooMany)).rejects.toMatchObject({ code: "ERR_JOB_LIMIT" });
-    await expect(jobs.publish(worker, lease, [output("x".repeat(5000))])).rejects.toMatchObject({
+    await expect(jobs.publish(worker, lease, unnumbered(tooMany))).rejects.toMatchObject({ code: "ERR_JOB_LIMIT" });
+    await expect(jobs.publish(worker, lease, unnumbered([output("x".repeat(5000))]))).rejects.toMatchObject({
       code: "ERR_JOB_LIMIT",
     });
-    expect(await jobs.publish(worker, lease, [output("x")])).toBe(1n);
+    expect(await jobs.publish(worker, lease, unnumbered([output("x")]))).toBe(1n);
   });
 
   it("fails with the signal's reason when the reader is gone, and as unavailable when the service ends", async () => {

@@ -27,7 +27,7 @@ describe("jobs of several organisations", () => {
       (jobId) => jobs.extend(stranger, { ...lease, jobId }),
       (jobId) => jobs.release(stranger, { ...lease, jobId }),
       (jobId) => jobs.complete(stranger, { ...lease, jobId }, { exitCode: 0, error: "" }),
-      (jobId) => jobs.publish(stranger, { ...lease, jobId }, []),
+      (jobId) => jobs.publish(stranger, { ...lease, jobId }, { events: [], firstPosition: 0n }),
       (jobId) => jobs.follow(stranger, jobId, { afterSequence: 0n, signal }).next(),
     ];
     for (const operation of operations) {

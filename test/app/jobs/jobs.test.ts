@@ -119,7 +119,7 @@ describe("createJobs()", () => {
       () => jobs.release(worker, old),
       () => jobs.extend(worker, old),
       () => jobs.complete(worker, old, { exitCode: 0, error: "" }),
-      () => jobs.publish(worker, old, []),
+      () => jobs.publish(worker, old, { events: [], firstPosition: 0n }),
     ]) {
       await expect(use()).rejects.toMatchObject({ code: "ERR_LEASE_NOT_HELD" });
     }

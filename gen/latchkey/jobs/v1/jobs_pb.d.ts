@@ -882,6 +882,14 @@ export declare type PublishJobEventsRequest = Message<"latchkey.jobs.v1.PublishJ
    * @generated from field: repeated latchkey.jobs.v1.JobEvent events = 3;
    */
   events: JobEvent[];
+
+  /**
+   * Position of the first of these events among all that are published under the lease, from 1 on: events that are
+   * stored already are dropped, so that a worker can send again what was not confirmed. 0: each event is stored.
+   *
+   * @generated from field: int64 first_position = 4;
+   */
+  firstPosition: bigint;
 };
 
 /**
@@ -897,7 +905,7 @@ export declare const PublishJobEventsRequestSchema: GenMessage<PublishJobEventsR
  */
 export declare type PublishJobEventsResponse = Message<"latchkey.jobs.v1.PublishJobEventsResponse"> & {
   /**
-   * Sequence number of the last event stored; 0 when none was.
+   * Sequence number of the last event of the job; 0 when there is none.
    *
    * @generated from field: int64 last_sequence = 1;
    */

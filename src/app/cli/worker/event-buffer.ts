@@ -1,11 +1,18 @@
 import type { JobEvent } from "#gen/latchkey/jobs/v1/jobs_pb.js";
 
+/** The events of one message. */
+export interface EventBatch {
+  readonly events: readonly JobEvent[];
+  /** Position of the first one among all events of the buffer, from 1 on. */
+  readonly firstPosition: number;
+}
+
 /** Events between the program that caused them and the server that has stored them. */
 export interface EventBuffer {
   /** Adds an event at the end; waits first while too much is unconfirmed. Does nothing once the buffer is closed. */
   add(event: JobEvent): Promise<void>;
-  /** Takes the next events to send, as many as one message may carry; empty when there are none. */
-  take(): readonly JobEvent[];
+  /** Takes the next events to send, as many as one message may carry; none when there are none. */
+  take(): EventBatch;
   /** The server has stored everything taken. */
   confirm(): void;
   /** What was taken and not confirmed is to be sent again, before the rest. */
@@ -33,6 +40,7 @@ export interface EventBufferOptions {
 export function createEventBuffer(options: EventBufferOptions): EventBuffer {
   let waiting: JobEvent[] = [];
   let taken: JobEvent[] = [];
+  let confirmed = 0;
   let dropped = false;
   let addition = Promise.withResolvers<void>();
   let room = Promise.withResolvers<void>();
@@ -59,11 +67,13 @@ export function createEventBuffer(options: EventBufferOptions): EventBuffer {
         if (count > 0 && (bytes > options.maxBatchBytes || count === options.maxBatchEvents)) break;
         count++;
       }
-      const batch = waiting.splice(0, count);
-      taken.push(...batch);
-      return batch;
+      const events = waiting.splice(0, count);
+      const firstPosition = confirmed + taken.length + 1;
+      taken.push(...events);
+      return { events, firstPosition };
     },
     confirm() {
+      confirmed += taken.length;
       taken = [];
       makeRoom();
     },

@@ -57,7 +57,7 @@ const DEFAULTS = {
  * Creates the publisher of one execution.
  *
  * What a stream carried is confirmed when it closes, so streams are closed in order, before their token expires, and
- * reopened. When one breaks, what it carried is sent again: an event may then be stored twice, none is lost.
+ * reopened. When one breaks, what it carried is sent again, with the same positions: none is lost, none stored twice.
  */
 export function createEventPublisher(options: EventPublisherOptions): EventPublisher {
   const { client, orgId, lease, signal } = options;
@@ -74,7 +74,10 @@ export function createEventPublisher(options: EventPublisherOptions): EventPubli
       } else {
         if (!closing) await delay(DEFAULTS.gatherMs, ended);
         // A stream that has failed meanwhile must not take what the next one has to send.
-        if (!ended.aborted) yield { orgId, lease, events: [...buffer.take()] };
+        if (!ended.aborted) {
+          const { events, firstPosition } = buffer.take();
+          yield { orgId, lease, events: [...events], firstPosition: BigInt(firstPosition) };
+        }
       }
     }
   }

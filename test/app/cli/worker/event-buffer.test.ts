@@ -15,9 +15,9 @@ describe("createEventBuffer()", () => {
     const buffer = createEventBuffer(limits);
     const events = [output(1), output(2), output(3), output(4)];
     for (const event of events) await buffer.add(event);
-    expect(buffer.take()).toEqual(events.slice(0, 3));
-    expect(buffer.take()).toEqual(events.slice(3));
-    expect(buffer.take()).toEqual([]);
+    expect(buffer.take().events).toEqual(events.slice(0, 3));
+    expect(buffer.take().events).toEqual(events.slice(3));
+    expect(buffer.take().events).toEqual([]);
     expect(buffer.empty).toBe(true);
   });
 
@@ -25,11 +25,11 @@ describe("createEventBuffer()", () => {
     const buffer = createEventBuffer(limits);
     await buffer.add(output(800));
     await buffer.add(output(800));
-    expect(buffer.take()).toHaveLength(1);
-    expect(buffer.take()).toHaveLength(1);
+    expect(buffer.take().events).toHaveLength(1);
+    expect(buffer.take().events).toHaveLength(1);
     const large = createEventBuffer(limits);
     await large.add(output(1_900));
-    expect(large.take()).toHaveLength(1);
+    expect(large.take().events).toHaveLength(1);
   });
 
   it("gives again what was not confirmed, before the rest", async () => {
@@ -39,10 +39,20 @@ describe("createEventBuffer()", () => {
     buffer.take();
     await buffer.add(second);
     buffer.restore();
-    expect(buffer.take()).toEqual([first, second]);
+    expect(buffer.take().events).toEqual([first, second]);
     buffer.confirm();
     buffer.restore();
     expect(buffer.empty).toBe(true);
+  });
+
+  it("numbers events from 1 on, and those that are given again as before", async () => {
+    const buffer = createEventBuffer(limits);
+    for (let bytes = 1; bytes <= 5; bytes++) await buffer.add(output(bytes));
+    expect([buffer.take(), buffer.take()].map(({ firstPosition }) => firstPosition)).toEqual([1, 4]);
+    buffer.restore();
+    expect(buffer.take().firstPosition).toBe(1);
+    buffer.confirm();
+    expect(buffer.take().firstPosition).toBe(4);
   });
 
   it("makes who adds wait while too much is unconfirmed", async () => {
@@ -57,7 +67,7 @@ describe("createEventBuffer()", () => {
     expect(added).toBe(false);
     buffer.confirm();
     await waiting;
-    expect(buffer.take()).toHaveLength(1);
+    expect(buffer.take().events).toHaveLength(1);
   });
 
   it("takes nothing more once dropped, and lets who waits go on", async () => {

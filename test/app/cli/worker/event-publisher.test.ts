@@ -95,15 +95,21 @@ describe("createEventPublisher()", () => {
     ["the server went away", away],
     ["the token expired", tokenExpired],
   ])("sends again what was not confirmed when %s", async (_name, failure) => {
-    const { store, text } = createStore();
+    const { store, text, requests: kept } = createStore();
+    const positions: bigint[] = [];
     const { publisher, streams } = setUp(async (requests, stream) => {
       if (stream > 1) return store(requests);
-      for await (const _ of requests) throw failure();
+      for await (const { firstPosition } of requests) {
+        positions.push(firstPosition);
+        throw failure();
+      }
     });
     await print(publisher, "kept");
     await publisher.close();
     expect(text()).toBe("kept");
     expect(streams()).toBe(2);
+    // By which the server knows what it has stored already.
+    expect([...positions, ...kept.map(({ firstPosition }) => firstPosition)]).toEqual([1n, 1n]);
   });
 
   it.each([
