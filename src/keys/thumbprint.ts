@@ -30,7 +30,7 @@ export async function jwkThumbprint(jwk: JWK): Promise<string> {
  * Spec: RFC 5280 section 4.1 (SubjectPublicKeyInfo).
  *
  * @param jwk - A public key; of a private one, only the public part counts.
- * @returns 43 or 44 characters.
+ * @returns 32 to 44 characters, nearly always 43 or 44.
  */
 export async function keyFingerprint(jwk: JWK): Promise<string> {
   const [algorithm] = algorithmsForKey({ kty: jwk.kty, crv: jwk.crv });
@@ -47,4 +47,12 @@ export async function keyFingerprint(jwk: JWK): Promise<string> {
   } catch (cause) {
     throw new CredentialError("ERR_KEY_INVALID", "The JWK is damaged: its members do not make a key", { cause });
   }
+}
+
+// 32 bytes in Base58. Nearly all have 43 or 44 characters; a digest that begins with zeros has fewer.
+const FINGERPRINT = /^[1-9A-HJ-NP-Za-km-z]{32,44}$/;
+
+/** Tells whether a text has the form of a {@link keyFingerprint}. */
+export function isFingerprint(text: string): boolean {
+  return FINGERPRINT.test(text);
 }

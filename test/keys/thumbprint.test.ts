@@ -2,7 +2,7 @@ import { createHash, createPublicKey, type JsonWebKeyInput } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { encodeBase58 } from "../../src/keys/base58.js";
 import { generateSigningKey } from "../../src/keys/signing-key.js";
-import { jwkThumbprint, keyFingerprint } from "../../src/keys/thumbprint.js";
+import { isFingerprint, jwkThumbprint, keyFingerprint } from "../../src/keys/thumbprint.js";
 import { JWS_ALGORITHMS } from "../../src/token/algorithms.js";
 
 // RFC 7638 section 3.1.
@@ -44,4 +44,17 @@ describe("keyFingerprint()", () => {
     const offCurve = { kty: "EC", crv: "P-256", x: "A".repeat(43), y: "A".repeat(43) } as const;
     await expect(keyFingerprint(offCurve)).rejects.toMatchObject({ code: "ERR_KEY_INVALID" });
   });
+});
+
+describe("isFingerprint()", () => {
+  it("accepts the Base58 of any 32 bytes, those that begin with zeros too", () => {
+    const withZeros = (zeros: number) => new Uint8Array(32).fill(1, zeros);
+    for (let zeros = 0; zeros <= 32; zeros++) expect(isFingerprint(encodeBase58(withZeros(zeros)))).toBe(true);
+    expect(isFingerprint(encodeBase58(new Uint8Array(32).fill(255)))).toBe(true);
+  });
+
+  it.each(["", "1".repeat(31), "1".repeat(45), "0".repeat(43), `${"1".repeat(42)}l`, `${"1".repeat(43)}\n`])(
+    "refuses %j",
+    (text) => expect(isFingerprint(text)).toBe(false),
+  );
 });

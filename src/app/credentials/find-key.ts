@@ -1,10 +1,9 @@
+import { isFingerprint } from "../../keys/thumbprint.js";
 import type { FindKey } from "../../verify/trusted-issuer.js";
 import type { CredentialRecords } from "./credential-records.js";
 
 /** "iss" of the tokens that credentials sign for themselves. */
 export const CREDENTIAL_ISSUER = "latchkey-cli";
-
-const FINGERPRINT = /^[1-9A-HJ-NP-Za-km-z]{43,44}$/;
 
 /**
  * Creates the key look-up for tokens that credentials sign for themselves: their "kid" is a fingerprint.
@@ -14,7 +13,7 @@ const FINGERPRINT = /^[1-9A-HJ-NP-Za-km-z]{43,44}$/;
 export function createFindKey(records: Pick<CredentialRecords, "findInForce">): FindKey {
   return async (kid) => {
     // The "kid" is a stranger's: what cannot be a fingerprint costs no query.
-    if (!FINGERPRINT.test(kid)) return undefined;
+    if (!isFingerprint(kid)) return undefined;
     const record = await records.findInForce(kid);
     if (record === undefined) return undefined;
     const { publicJwk, principalId, orgId, roles } = record;

@@ -43,7 +43,7 @@ describe("createFindKey()", () => {
     expect(await findKey("2".repeat(44), { signal })).toBeUndefined();
   });
 
-  it.each(["", "../../etc/passwd", "' OR 1=1 --", "__proto__", "0".repeat(44), "1".repeat(42), "1".repeat(256)])(
+  it.each(["", "../../etc/passwd", "' OR 1=1 --", "__proto__", "0".repeat(44), "1".repeat(31), "1".repeat(256)])(
     "A9: asks the database nothing for the kid %j",
     async (kid) => {
       const { findKey, asked } = await setUp();

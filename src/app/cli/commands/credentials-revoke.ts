@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { isFingerprint } from "../../../keys/thumbprint.js";
 import type { CliContext } from "../cli-context.js";
 import { type ConnectionFlags, openConnection } from "../connection.js";
 import { explainingFailures } from "../describe-error.js";
@@ -9,8 +10,6 @@ import { parseName } from "../option-values.js";
 interface RevokeFlags extends ConnectionFlags {
   readonly as?: string;
 }
-
-const FINGERPRINT = /^[1-9A-HJ-NP-Za-km-z]{43,44}$/;
 
 /** Adds `latchkey credentials revoke`. */
 export function addCredentialsRevokeCommand(credentials: Command, context: CliContext): void {
@@ -32,7 +31,7 @@ async function revoke(nameOrFingerprint: string, flags: RevokeFlags, context: Cl
   const local = (await store.list()).find(
     ({ name, fingerprint }) => name === nameOrFingerprint || fingerprint === nameOrFingerprint,
   );
-  const known = local === undefined && FINGERPRINT.test(nameOrFingerprint);
+  const known = local === undefined && isFingerprint(nameOrFingerprint);
   // Asked of the store for the error that lists what there is.
   const fingerprint = known ? nameOrFingerprint : (local ?? (await store.get(nameOrFingerprint))).fingerprint;
   await explainingFailures(connection, () => connection.credentials.revokeCredential({ fingerprint }));
