@@ -1,6 +1,6 @@
 import { type AuthError, TokenSourceError } from "../errors.js";
 import { type Clock, systemClock } from "../lib/clock.js";
-import { assertPositive, assertPositiveInteger, typeName } from "../lib/options.js";
+import { assertPositive, assertPositiveInteger, typeName, withoutUndefined } from "../lib/options.js";
 import { raceSignal } from "../lib/signal.js";
 import { createSingleFlight } from "../lib/single-flight.js";
 import { noTelemetry, type Telemetry } from "../telemetry/telemetry.js";
@@ -115,7 +115,7 @@ export function cachedTokens(source: TokenSource, options: CachedTokensOptions =
   if (typeof source?.getToken !== "function") {
     throw new TypeError(`source must be a token source, got ${typeName(source)}`);
   }
-  const { maxEntries, timeoutMs, forcedRefreshIntervalMs } = { ...DEFAULTS, ...options };
+  const { maxEntries, timeoutMs, forcedRefreshIntervalMs } = { ...DEFAULTS, ...withoutUndefined(options) };
   const { telemetry = noTelemetry, clock = systemClock } = options;
   assertPositiveInteger("maxEntries", maxEntries);
   assertPositive("timeoutMs", timeoutMs);

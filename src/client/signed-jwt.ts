@@ -1,9 +1,9 @@
 import { type JWTPayload, SignJWT } from "jose";
 import type { SigningKey } from "../keys/signing-key.js";
 import { type Clock, systemClock } from "../lib/clock.js";
-import { assertNonEmptyString, assertPositiveInteger, typeName } from "../lib/options.js";
+import { assertNonEmptyString, assertPositiveInteger, typeName, withoutUndefined } from "../lib/options.js";
 import { isJwsAlgorithm } from "../token/algorithms.js";
-import { ACCESS_TOKEN_TYPE } from "../token/claim-names.js";
+import { ACCESS_TOKEN_TYPE, REGISTERED_CLAIMS } from "../token/claim-names.js";
 import type { TokenSource } from "../token/token.js";
 
 /** Options of {@link signedJwt}. */
@@ -33,8 +33,6 @@ const DEFAULTS = { lifetimeSeconds: 3_600, tokenType: ACCESS_TOKEN_TYPE } satisf
 
 const LONGEST_LIFETIME_SECONDS = 24 * 60 * 60;
 const BACKDATE_SECONDS = 10;
-// RFC 7519 section 4.1
-const REGISTERED_CLAIMS: ReadonlySet<string> = new Set(["iss", "sub", "aud", "exp", "nbf", "iat", "jti"]);
 
 /**
  * A source of tokens that this process signs itself with a private key whose public part the server knows.
@@ -70,7 +68,7 @@ const REGISTERED_CLAIMS: ReadonlySet<string> = new Set(["iss", "sub", "aud", "ex
  */
 export function signedJwt(options: SignedJwtOptions): TokenSource {
   const { key, issuer, audience, clock = systemClock } = options;
-  const { lifetimeSeconds, tokenType } = { ...DEFAULTS, ...options };
+  const { lifetimeSeconds, tokenType } = { ...DEFAULTS, ...withoutUndefined(options) };
   assertSigningKey(key);
   const { kid, algorithm, privateKey } = key;
   const { subject = kid } = options;

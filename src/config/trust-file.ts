@@ -1,6 +1,7 @@
 import { parseDocument } from "yaml";
 import { z } from "zod";
 import { ConfigError } from "../errors.js";
+import { withoutUndefined } from "../lib/options.js";
 import { JWS_ALGORITHMS } from "../token/algorithms.js";
 import type { TrustedIssuer } from "../verify/trusted-issuer.js";
 
@@ -46,7 +47,7 @@ export function parseTrustFile(text: string, path: string): readonly TrustedIssu
     const [issue] = result.error.issues;
     throw invalid(path, `${issue?.path.map(String).join(".") || "the document"}: ${issue?.message}`);
   }
-  return result.data.issuers.map(withoutUndefined);
+  return result.data.issuers.map((issuer) => toTrustedIssuer(issuer));
 }
 
 function toPlainValue(toJS: () => unknown, path: string): unknown {
@@ -59,14 +60,9 @@ function toPlainValue(toJS: () => unknown, path: string): unknown {
 }
 
 /** An absent field and one that is `undefined` are the same to YAML and not to `exactOptionalPropertyTypes`. */
-function withoutUndefined(issuer: z.infer<typeof trustedIssuer>): TrustedIssuer {
-  const { claims, ...rest } = issuer;
-  const fields = claims === undefined ? rest : { ...rest, claims: defined(claims) };
-  return defined(fields) as TrustedIssuer;
-}
-
-function defined<T extends object>(fields: T): Partial<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
+function toTrustedIssuer({ claims, ...rest }: z.infer<typeof trustedIssuer>): TrustedIssuer {
+  const fields = { ...rest, claims: claims && withoutUndefined(claims) };
+  return withoutUndefined(fields) as TrustedIssuer;
 }
 
 function invalid(path: string, reason: string): ConfigError {

@@ -1,8 +1,14 @@
 import { SignJWT } from "jose";
 import type { KeyRing } from "../keys/key-ring.js";
 import { type Clock, systemClock } from "../lib/clock.js";
-import { assertNonEmptyString, assertNonEmptyStrings, assertPositive, typeName } from "../lib/options.js";
-import { ACCESS_TOKEN_TYPE, type ClaimNames, DEFAULT_CLAIM_NAMES } from "../token/claim-names.js";
+import {
+  assertNonEmptyString,
+  assertNonEmptyStrings,
+  assertPositive,
+  typeName,
+  withoutUndefined,
+} from "../lib/options.js";
+import { ACCESS_TOKEN_TYPE, type ClaimNames, DEFAULT_CLAIM_NAMES, REGISTERED_CLAIMS } from "../token/claim-names.js";
 import type { Token } from "../token/token.js";
 
 /** Options of {@link createTokenIssuer}. */
@@ -66,7 +72,8 @@ const DEFAULTS = {
 // The clock of a verifier may be behind ours: a token from its future would be refused.
 const BACKDATE_SECONDS = 10;
 
-const REGISTERED = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id"] as const;
+// RFC 9068 section 2.2 adds the last one.
+const REGISTERED: readonly string[] = [...REGISTERED_CLAIMS, "client_id"];
 
 /**
  * Creates an issuer of access tokens, signed with the key of a ring that signs at the time.
@@ -120,7 +127,7 @@ export function createTokenIssuer(options: TokenIssuerOptions): TokenIssuer {
       const key = await keyRing.signingKey();
       const iat = Math.floor(clock.nowMs() / 1_000) - BACKDATE_SECONDS;
       const exp = iat + lifetimeSeconds;
-      const payload = withoutUndefined({
+      const payload: Record<string, unknown> = withoutUndefined({
         ...request.claims,
         iss: issuer,
         sub: request.subject,
@@ -169,8 +176,4 @@ function assertClaimNames(claimNames: ClaimNames): void {
 function assertAudience(field: string, audience: unknown): void {
   if (Array.isArray(audience)) assertNonEmptyStrings(field, audience);
   else assertNonEmptyString(field, audience);
-}
-
-function withoutUndefined(members: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }

@@ -1,5 +1,11 @@
 import { type Clock, systemClock } from "../lib/clock.js";
-import { assertNotNegative, assertPositive, assertPositiveInteger, typeName } from "../lib/options.js";
+import {
+  assertNotNegative,
+  assertPositive,
+  assertPositiveInteger,
+  typeName,
+  withoutUndefined,
+} from "../lib/options.js";
 import { noTelemetry, type Telemetry } from "../telemetry/telemetry.js";
 
 /** The part of the global `fetch` that a {@link Jwks} uses. */
@@ -115,7 +121,7 @@ const COUNTS = ["maxBodyBytes", "maxKeys", "maxPendingCallers"] as const satisfi
  * @throws TypeError or RangeError naming the field that cannot be used.
  */
 export function resolveJwksOptions(options: JwksOptions, field: string): JwksSettings {
-  const settings: JwksSettings = { ...DEFAULTS, ...definedOnly(options) };
+  const settings: JwksSettings = { ...DEFAULTS, ...withoutUndefined(options) };
   for (const name of POSITIVE) assertPositive(`${field}.${name}`, settings[name]);
   for (const name of NOT_NEGATIVE) assertNotNegative(`${field}.${name}`, settings[name]);
   for (const name of COUNTS) assertPositiveInteger(`${field}.${name}`, settings[name]);
@@ -132,9 +138,4 @@ export function resolveJwksOptions(options: JwksOptions, field: string): JwksSet
     throw new TypeError(`${field}.fetch must be a function, got ${typeName(settings.fetch)}`);
   }
   return settings;
-}
-
-/** Callers in plain JavaScript write `{ maxTtlMs: undefined }` for "the default". */
-function definedOnly(options: JwksOptions): JwksOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

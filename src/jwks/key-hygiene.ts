@@ -1,5 +1,6 @@
 import { findRsaFlaw } from "../lib/rsa-soundness.js";
 import { algorithmsForKey } from "../token/algorithms.js";
+import { isKid } from "../token/kid.js";
 import { hasEcCoordinates, isSoundEd25519 } from "./curve-hygiene.js";
 
 /** Why a published key is not used. */
@@ -15,7 +16,6 @@ export type UnusableReason =
   | "invalid"
   | "duplicate kid";
 
-const VISIBLE_ASCII = /^[\x21-\x7e]{1,256}$/;
 // RFC 7518 section 6.3.2 and 6.2.2, RFC 8037 section 2, and the seed form of later key types.
 const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv"] as const;
 
@@ -35,7 +35,7 @@ export function findFlaw(jwk: unknown): UnusableReason | undefined {
   const { kid, kty, crv, alg, use, key_ops: operations, n, e, x, y } = jwk as Readonly<Record<string, unknown>>;
   if (kty === "oct" || has("k")) return "symmetric";
   if (PRIVATE_MEMBERS.some(has)) return "private";
-  if (typeof kid !== "string" || !VISIBLE_ASCII.test(kid)) return "kid";
+  if (!isKid(kid)) return "kid";
   if (has("use") && use !== "sig") return "use";
   if (has("key_ops") && !(Array.isArray(operations) && operations.includes("verify"))) return "key_ops";
   if (algorithmsForKey({ kty, crv, ...(has("alg") && { alg }) }).length === 0) return "algorithm";

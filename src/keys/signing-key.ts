@@ -1,6 +1,7 @@
 import { CompactSign, compactVerify, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
 import { CredentialError } from "../errors.js";
 import { algorithmsForKey, type JwsAlgorithm } from "../token/algorithms.js";
+import { isKid } from "../token/kid.js";
 import { assertStrongRsa } from "./rsa-strength.js";
 import { jwkThumbprint } from "./thumbprint.js";
 
@@ -47,8 +48,6 @@ const PUBLIC_MEMBERS: ReadonlyMap<unknown, readonly ("kty" | "crv" | "x" | "y" |
   ["OKP", ["kty", "crv", "x"]],
   ["RSA", ["kty", "n", "e"]],
 ]);
-
-const KID = /^[!-~]{1,256}$/;
 
 /**
  * Generates a key.
@@ -111,7 +110,7 @@ export async function importSigningKey(
   if (jwk.kty === "RSA") assertStrongRsa(jwk);
   const publicPart = pickPublicMembers(jwk);
   const kid = options.kid ?? jwk.kid ?? (await jwkThumbprint(publicPart));
-  if (typeof kid !== "string" || !KID.test(kid)) {
+  if (!isKid(kid)) {
     throw new CredentialError("ERR_KEY_INVALID", "The kid of a key must be 1 to 256 visible ASCII characters");
   }
   const privateKey = privatePart ?? (await importPrivateJwk(jwk, algorithm));

@@ -33,6 +33,14 @@ export function assertNonEmptyStrings(field: string, value: unknown): asserts va
   });
 }
 
+/** An object of which no member is undefined. */
+export type Defined<T extends object> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Copies an object without members that are undefined: `{ port: undefined }` is how plain JavaScript leaves one out. */
+export function withoutUndefined<T extends object>(fields: T): Defined<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>;
+}
+
 /** Names the type of a value for an error message, telling null and arrays from objects; never shows the value. */
 export function typeName(value: unknown): string {
   if (value === null) return "null";

@@ -1,5 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter, ConnectRouterOptions, Interceptor } from "@connectrpc/connect";
+import { withoutUndefined } from "../lib/options.js";
 import { type MethodRules, methodName } from "../policy/method-rules.js";
 import type { Gate } from "./gate.js";
 
@@ -28,7 +29,8 @@ export function guardRoutes(
   routerOptions: ConnectRouterOptions,
 ): Routes {
   const merge = (options: ConnectRouterOptions = {}): ConnectRouterOptions => {
-    const merged = { ...pickShared(routerOptions), ...withoutUndefined(options) };
+    // A member that is there and undefined would replace the router's value all the same.
+    const merged: ConnectRouterOptions = { ...pickShared(routerOptions), ...withoutUndefined(options) };
     merged.requestGate = chainGates(gate, routerOptions.requestGate, options.requestGate);
     // The first is the outermost. Ours comes before all others, so that none sees a call that is not admitted.
     merged.interceptors = [interceptor, ...(routerOptions.interceptors ?? []), ...(options.interceptors ?? [])];
@@ -70,15 +72,6 @@ export function guardRoutes(
 /** What a service of its own options would otherwise lose, or get switched on again. */
 function pickShared({ grpc, grpcWeb, connect }: ConnectRouterOptions): ConnectRouterOptions {
   return withoutUndefined({ grpc, grpcWeb, connect });
-}
-
-/** A member that is there and undefined would replace the router's value all the same. */
-function withoutUndefined(
-  options: {
-    readonly [Key in keyof ConnectRouterOptions]: ConnectRouterOptions[Key] | undefined;
-  },
-): ConnectRouterOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 /** Runs ours first: what comes after may ask for the caller. */

@@ -1,5 +1,6 @@
 import { exportJWK, generateKeyPair, type JSONWebKeySet, type JWK, SignJWT } from "jose";
 import { type Clock, systemClock } from "../lib/clock.js";
+import { withoutUndefined } from "../lib/options.js";
 import type { JwsAlgorithm } from "../token/algorithms.js";
 import { ACCESS_TOKEN_TYPE } from "../token/claim-names.js";
 
@@ -99,8 +100,4 @@ export async function createTestIssuer(options: TestIssuerOptions = {}): Promise
     },
     remove: (kid) => void published.delete(kid),
   };
-}
-
-function withoutUndefined(members: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }

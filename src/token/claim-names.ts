@@ -20,3 +20,6 @@ export const DEFAULT_CLAIM_NAMES: ClaimNames = {
 
 /** The "typ" of the tokens that latchkey signs, and requires unless configured otherwise (RFC 9068 section 2.1). */
 export const ACCESS_TOKEN_TYPE = "at+jwt";
+
+/** The claims that RFC 7519 section 4.1 registers; who signs a token sets them, and nobody else. */
+export const REGISTERED_CLAIMS: ReadonlySet<string> = new Set(["iss", "sub", "aud", "exp", "nbf", "iat", "jti"]);

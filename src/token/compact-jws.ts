@@ -1,15 +1,14 @@
 import { TokenRejectedError } from "../errors.js";
 import { decodeBase64url } from "../lib/base64url.js";
+import { isKid } from "./kid.js";
 import { parseStrictJsonObject } from "./strict-json.js";
 
 /** How large a token may be before anything of it is looked at. Characters and bytes are the same: all is ASCII. */
-export const TOKEN_LIMITS: Readonly<Record<"maxTokenBytes" | "maxHeaderBytes" | "maxKidBytes", number>> = {
+export const TOKEN_LIMITS: Readonly<Record<"maxTokenBytes" | "maxHeaderBytes", number>> = {
   /** The whole token. */
   maxTokenBytes: 8 * 1024,
   /** The header, still encoded. */
   maxHeaderBytes: 2 * 1024,
-  /** The "kid". */
-  maxKidBytes: 256,
 };
 
 /** What a compact JWS says of itself. Nothing of it is true before the signature is verified. */
@@ -29,8 +28,6 @@ export interface CompactJws {
   /** What was signed: header and payload as they stand in the token. */
   readonly signingInput: string;
 }
-
-const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
 
 // Header parameters that change what a signature covers or means. Ignoring one would be accepting a token that its
 // issuer meant differently; "crit" may name no extension, for none is understood (RFC 7515 section 4.1.11).
@@ -75,7 +72,7 @@ function readParameters(header: Readonly<Record<string, unknown>>): Pick<Compact
   const typ = readString(header, "typ");
   const cty = readString(header, "cty");
   if (alg === undefined) throw malformed();
-  if (kid !== undefined && (kid.length > TOKEN_LIMITS.maxKidBytes || !VISIBLE_ASCII.test(kid))) throw malformed();
+  if (kid !== undefined && !isKid(kid)) throw malformed();
   // RFC 7519 section 5.2: "JWT" announces a token inside the token.
   if (cty !== undefined && /^(application\/)?jwt$/i.test(cty)) throw malformed();
   return { alg, kid, typ };

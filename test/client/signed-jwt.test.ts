@@ -33,6 +33,13 @@ describe("signedJwt()", () => {
     expect(expiresAtMs).toBe((NOW_S - 10 + 3_600) * 1_000);
   });
 
+  it("takes the default for an option that is undefined", async () => {
+    const absent = { lifetimeSeconds: undefined, tokenType: undefined } as unknown as Partial<SignedJwtOptions>;
+    const { value, expiresAtMs } = await signedJwt({ ...options, ...absent }).getToken(request);
+    expect(expiresAtMs).toBe((NOW_S - 10 + 3_600) * 1_000);
+    expect(decodeProtectedHeader(value).typ).toBe("at+jwt");
+  });
+
   it.each(["ES256", "ES384", "ES512", "RS256", "PS256", "EdDSA"] as const)("signs with %s", async (algorithm) => {
     const generated = await generateSigningKey({ algorithm });
     const { value } = await signedJwt({ key: generated.key, issuer: "jobs-cli" }).getToken(request);

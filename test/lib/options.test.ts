@@ -5,6 +5,7 @@ import {
   assertNotNegative,
   assertPositive,
   assertPositiveInteger,
+  withoutUndefined,
 } from "../../src/lib/options.js";
 
 describe("option checks", () => {
@@ -38,5 +39,18 @@ describe("option checks", () => {
 
   it("never shows a refused value that is not a number", () => {
     expect(() => assertNonEmptyString("issuer", { key: "s3cret" })).toThrow(/^issuer must be a string, got object$/);
+  });
+});
+
+describe("withoutUndefined()", () => {
+  it("leaves out what is undefined, and nothing else", () => {
+    const fields = { a: undefined, b: null, c: 0, d: "", e: false };
+    expect(Object.entries(withoutUndefined(fields))).toEqual([
+      ["b", null],
+      ["c", 0],
+      ["d", ""],
+      ["e", false],
+    ]);
+    expect(Object.keys(fields)).toHaveLength(5);
   });
 });

@@ -8,6 +8,7 @@ import { signedJwt } from "../../client/signed-jwt.js";
 import { ConfigError } from "../../errors.js";
 import type { Credential } from "../../keys/credential.js";
 import type { CredentialStore } from "../../keys/credential-store.js";
+import { isLoopbackHost } from "../../lib/loopback.js";
 import { CREDENTIAL_ISSUER } from "../credentials/find-key.js";
 import type { CliContext } from "./cli-context.js";
 import { openCredentials } from "./home.js";
@@ -99,8 +100,7 @@ function openTransport(
 
 function assertServerSafe(server: string): void {
   const { protocol, hostname } = new URL(server);
-  const loopback = hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
-  if (protocol === "https:" || loopback) return;
+  if (protocol === "https:" || isLoopbackHost(hostname)) return;
   const message = `tokens are not sent over plain http to another machine: use https:// for ${server}`;
   throw new ConfigError("ERR_CONFIG_INVALID", message);
 }

@@ -1,16 +1,15 @@
 import { InvalidArgumentError } from "commander";
 import { isJwsAlgorithm, JWS_ALGORITHMS, type JwsAlgorithm } from "../../token/algorithms.js";
+import { isName } from "../names.js";
 
 /** Roles that the job service knows. */
 export const ROLES: readonly string[] = ["submitter", "worker", "admin"];
 
-const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 const DECIMAL = /^\d{1,9}(\.\d{1,3})?$/;
 
 /** A name of an organisation, a queue or a credential. */
 export function parseName(text: string): string {
-  if (!NAME.test(text))
-    throw new InvalidArgumentError("It must be 1 to 64 letters, digits, dots, dashes, underscores.");
+  if (!isName(text)) throw new InvalidArgumentError("It must be 1 to 64 letters, digits, dots, dashes, underscores.");
   return text;
 }
 

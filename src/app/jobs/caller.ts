@@ -1,6 +1,7 @@
 import { toConnectError } from "../../connect-errors.js";
 import { AccessDeniedError } from "../../errors.js";
 import { requirePrincipal, type WithContextValues } from "../../server/principal-key.js";
+import { isName } from "../names.js";
 
 /** Who calls, as far as jobs are concerned. */
 export interface Caller {
@@ -12,7 +13,6 @@ export interface Caller {
   readonly roles: ReadonlySet<string>;
 }
 
-const ORG = /^[A-Za-z0-9_.-]{1,64}$/;
 // A text column holds no NUL; an issuer that gives out such an identifier is answered, not crashed into.
 const PRINCIPAL_ID = /^[^\0]{1,512}$/;
 
@@ -24,7 +24,7 @@ const PRINCIPAL_ID = /^[^\0]{1,512}$/;
  */
 export function requireCaller(context: WithContextValues): Caller {
   const { org, principalId, roles } = requirePrincipal(context);
-  if (org === undefined || !ORG.test(org) || !PRINCIPAL_ID.test(principalId)) {
+  if (org === undefined || !isName(org) || !PRINCIPAL_ID.test(principalId)) {
     throw toConnectError(new AccessDeniedError("ERR_ORG_MISSING", "the caller has no organisation that may have jobs"));
   }
   return { org, principalId, roles };

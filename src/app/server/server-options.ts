@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { ConfigError } from "../../errors.js";
+import { isLoopbackHost } from "../../lib/loopback.js";
 import { assertPositive } from "../../lib/options.js";
 import type { TrustedIssuer } from "../../verify/trusted-issuer.js";
 import { createVerifier } from "../../verify/verifier.js";
@@ -88,8 +89,6 @@ const DEFAULTS = {
   closeGraceMs: 5_000,
 } satisfies Partial<ServerOptions>;
 
-const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
-
 /**
  * Fills in the defaults and checks what can be checked before anything is opened.
  *
@@ -105,7 +104,7 @@ export function toServerSettings(options: ServerOptions): ServerSettings {
   if (keysDir === undefined)
     throw invalid("a database URL needs a directory for the signing keys as well (--keys-dir)");
   const merged = { ...DEFAULTS, ...options };
-  if (tls === undefined && !LOOPBACK.test(merged.host)) {
+  if (tls === undefined && !isLoopbackHost(merged.host === "::1" ? "[::1]" : merged.host)) {
     throw invalid(`without TLS only a loopback address can be listened on, not ${merged.host} (--tls-cert, --tls-key)`);
   }
   const keyGraceSeconds = options.keyGraceSeconds ?? 2 * Math.max(merged.jwksMaxAgeSeconds, merged.jwksMinTtlSeconds);

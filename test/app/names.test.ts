@@ -1,0 +1,8 @@
+import { describe, expect, it } from "vitest";
+import { isName } from "../../src/app/names.js";
+
+describe("isName()", () => {
+  it.each(["a", "Acme_1.x-y", "x".repeat(64)])("accepts %s", (name) => expect(isName(name)).toBe(true));
+
+  it.each(["", "x".repeat(65), "a/b", "a b", "a\n", "é"])("refuses %j", (name) => expect(isName(name)).toBe(false));
+});
