@@ -2,6 +2,7 @@ import type { Interceptor } from "@connectrpc/connect";
 import { toConnectError } from "../connect-errors.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import { assertNonEmptyString } from "../lib/options.js";
+import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
 import { noTelemetry, type Telemetry } from "../telemetry/telemetry.js";
 import type { TokenSource } from "../token/token.js";
 import { callStream, callUnary } from "./authorized-call.js";
@@ -66,7 +67,8 @@ export interface BearerAuthOptions {
  * @throws TypeError if `audience` is empty, or an entry of `origins` is no origin or not safe.
  */
 export function bearerAuth(source: TokenSource, options: BearerAuthOptions = {}): Interceptor {
-  const { audience, origins, allowLoopbackHttp = true, telemetry = noTelemetry, clock = systemClock } = options;
+  const { audience, origins, allowLoopbackHttp = true, clock = systemClock } = options;
+  const telemetry = createGuardedTelemetry(options.telemetry ?? noTelemetry);
   if (audience !== undefined) assertNonEmptyString("audience", audience);
   const tokens = isCachedTokenSource(source) ? source : cachedTokens(source, { telemetry, clock });
   const rule = createOriginRule({

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../lib/clock.js";
 import { assertPositive, assertPositiveInteger, typeName, withoutUndefined } from "../lib/options.js";
 import { raceSignal } from "../lib/signal.js";
 import { createSingleFlight } from "../lib/single-flight.js";
+import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
 import { noTelemetry, type Telemetry } from "../telemetry/telemetry.js";
 import type { Token, TokenRequest, TokenSource } from "../token/token.js";
 import { type HeldToken, holdToken, isUsable } from "./held-token.js";
@@ -116,7 +117,8 @@ export function cachedTokens(source: TokenSource, options: CachedTokensOptions =
     throw new TypeError(`source must be a token source, got ${typeName(source)}`);
   }
   const { maxEntries, timeoutMs, forcedRefreshIntervalMs } = { ...DEFAULTS, ...withoutUndefined(options) };
-  const { telemetry = noTelemetry, clock = systemClock } = options;
+  const { clock = systemClock } = options;
+  const telemetry = createGuardedTelemetry(options.telemetry ?? noTelemetry);
   assertPositiveInteger("maxEntries", maxEntries);
   assertPositive("timeoutMs", timeoutMs);
   assertPositive("forcedRefreshIntervalMs", forcedRefreshIntervalMs);

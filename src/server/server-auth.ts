@@ -4,6 +4,7 @@ import { systemClock } from "../lib/clock.js";
 import { assertNotNegative } from "../lib/options.js";
 import type { MethodAccess, PolicyTable } from "../policy/access-policy.js";
 import { createMethodRules } from "../policy/method-rules.js";
+import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
 import { noTelemetry } from "../telemetry/telemetry.js";
 import type { Principal } from "../token/principal.js";
 import { createVerifier, type VerifierOptions } from "../verify/verifier.js";
@@ -114,7 +115,8 @@ type ServerAuthOptionsDefaults = Required<Pick<ServerAuthOptions, "clockToleranc
  * @throws RangeError if a number is out of range.
  */
 export function createServerAuth(options: ServerAuthOptions): ServerAuth {
-  const { policy, realm = DEFAULTS.realm, onEvent, clock = systemClock, telemetry = noTelemetry } = options;
+  const { policy, realm = DEFAULTS.realm, onEvent, clock = systemClock } = options;
+  const telemetry = createGuardedTelemetry(options.telemetry ?? noTelemetry);
   const { clockToleranceSeconds = DEFAULTS.clockToleranceSeconds } = options;
   assertRealm(realm);
   assertNotNegative("clockToleranceSeconds", clockToleranceSeconds);

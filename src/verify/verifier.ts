@@ -1,6 +1,7 @@
 import { AuthError } from "../errors.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import { assertNotNegative, assertPositive, assertPositiveInteger } from "../lib/options.js";
+import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
 import { noTelemetry, type Telemetry } from "../telemetry/telemetry.js";
 import { assertInWindow, type TimeWindow } from "../token/claims.js";
 import { type CompactJws, parseCompactJws } from "../token/compact-jws.js";
@@ -124,9 +125,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
     clockToleranceSeconds = DEFAULTS.clockToleranceSeconds,
     allowLoopbackHttp = DEFAULTS.allowLoopbackHttp,
     maxPendingVerifications = DEFAULTS.maxPendingVerifications,
-    telemetry = DEFAULTS.telemetry,
     clock = DEFAULTS.clock,
   } = options;
+  const telemetry = createGuardedTelemetry(options.telemetry ?? DEFAULTS.telemetry);
   assertNotNegative("clockToleranceSeconds", clockToleranceSeconds);
   assertPositiveInteger("maxPendingVerifications", maxPendingVerifications);
   const toleranceMs = clockToleranceSeconds * 1_000;

@@ -1,0 +1,39 @@
+import type { Telemetry, TelemetrySpan } from "./telemetry.js";
+
+/**
+ * Wraps telemetry so that a fault of it never becomes a fault of what it measures: what it throws is dropped, with the
+ * measurement. A span that could not be begun is one that goes nowhere; one that is ended twice is ended once.
+ *
+ * @returns Telemetry that never throws. It has `startSpan` when `inner` has.
+ */
+export function createGuardedTelemetry(inner: Telemetry): Telemetry {
+  return {
+    count: (name, labels) => attempt(() => inner.count(name, labels)),
+    record: (name, value, labels) => attempt(() => inner.record(name, value, labels)),
+    ...(inner.startSpan && {
+      startSpan(name, labels) {
+        let span: TelemetrySpan | undefined;
+        attempt(() => {
+          span = inner.startSpan?.(name, labels);
+        });
+        return {
+          end(outcome) {
+            const ending = span;
+            span = undefined;
+            attempt(() => ending?.end(outcome));
+          },
+        };
+      },
+    }),
+  };
+}
+
+function attempt(measure: () => unknown): void {
+  try {
+    const told = measure();
+    // An async function fits where one without a result is asked for.
+    if (told instanceof Promise) told.catch(() => {});
+  } catch {
+    // To whom should it be told? Telemetry is what just failed.
+  }
+}
