@@ -1,10 +1,12 @@
 /**
- * What needs Node.js: keys and credentials in files.
+ * What needs Node.js: keys and credentials in files, and connections to issuers that are pinned.
  *
  * Exported from the subpath `latchkey/node`.
  *
  * @module
  */
+export type { JwksFetch } from "./jwks/jwks-options.js";
+export { type PinnedFetch, type PinnedFetchOptions, pinnedFetch } from "./jwks/node-pinned-fetch.js";
 export type { Credential } from "./keys/credential.js";
 export type { CreateCredentialOptions, CredentialPatch, CredentialStore } from "./keys/credential-store.js";
 export type { KeyStore, StoredKey } from "./keys/key-store.js";

@@ -33,6 +33,37 @@ export function assertNonEmptyStrings(field: string, value: unknown): asserts va
   });
 }
 
+/** Throws unless `value` is a boolean. */
+export function assertBoolean(field: string, value: unknown): asserts value is boolean {
+  if (typeof value !== "boolean") throw new TypeError(`${field} must be a boolean, got ${typeName(value)}`);
+}
+
+/** Throws unless `value` is a function. */
+export function assertFunction(field: string, value: unknown): void {
+  if (typeof value !== "function") throw new TypeError(`${field} must be a function, got ${typeName(value)}`);
+}
+
+/** All fields of a type. A value of this type cannot lack one that the type has, so lists of fields stay whole. */
+export type FieldsOf<T> = { readonly [K in keyof Required<T>]: unknown };
+
+/**
+ * Throws unless `value` is an object with no other fields than those of its type: one that is misspelt would be ignored.
+ */
+export function assertFields<T extends object>(field: string, value: T, known: FieldsOf<T>): void {
+  const given: unknown = value;
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw new TypeError(`${field} must be an object, got ${typeName(given)}`);
+  }
+  const stranger = Object.keys(given).find((name) => !Object.hasOwn(known, name));
+  if (stranger === undefined) return;
+  // A name that no option could have may be anything, a secret too.
+  throw new TypeError(
+    /^\w{1,40}$/.test(stranger)
+      ? `${field}.${stranger} is not an option`
+      : `${field} has a field that is not an option`,
+  );
+}
+
 /** An object of which no member is undefined. */
 export type Defined<T extends object> = { [K in keyof T]?: Exclude<T[K], undefined> };
 

@@ -56,6 +56,26 @@ describe("readJsonBody()", () => {
     await expect(readJsonBody(response, 1_000, never)).rejects.toMatchObject(INVALID);
   });
 
+  it("takes nesting of 16 levels, whatever brackets stand in texts, and refuses one level more", async () => {
+    const nested = (levels: number): string => `${"[".repeat(levels)}"\\"[[{{${"[".repeat(20)}"${"]".repeat(levels)}`;
+    await expect(readJsonBody(new Response(nested(16)), 1_000, never)).resolves.toBeInstanceOf(Array);
+    await expect(readJsonBody(new Response(nested(17)), 1_000, never)).rejects.toMatchObject({
+      ...INVALID,
+      message: "The answer for the key set nests too deeply",
+    });
+    const wide = JSON.stringify(Array.from({ length: 50 }, () => [{}]));
+    await expect(readJsonBody(new Response(wide), 1_000, never)).resolves.toHaveLength(50);
+  });
+
+  it("refuses nesting that would exhaust the stack of the parser's users", async () => {
+    const deep = new Response("[".repeat(200_000) + "]".repeat(200_000));
+    await expect(readJsonBody(deep, 500_000, never)).rejects.toMatchObject(INVALID);
+  });
+
+  it("takes the last of two members of one name", async () => {
+    expect(await readJsonBody(new Response('{"a":1,"a":2}'), 1_000, never)).toEqual({ a: 2 });
+  });
+
   it("A15: quotes nothing of what it could not read", async () => {
     const error: unknown = await readJsonBody(new Response('{"d":"secret'), 1_000, never).catch((e: unknown) => e);
     expect(error).toMatchObject(INVALID);

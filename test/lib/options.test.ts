@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
 import {
+  assertBoolean,
+  assertFields,
+  assertFunction,
   assertNonEmptyString,
   assertNonEmptyStrings,
   assertNotNegative,
@@ -39,6 +42,39 @@ describe("option checks", () => {
 
   it("never shows a refused value that is not a number", () => {
     expect(() => assertNonEmptyString("issuer", { key: "s3cret" })).toThrow(/^issuer must be a string, got object$/);
+  });
+});
+
+describe("assertBoolean() and assertFunction()", () => {
+  it("take what they are for alone, naming the field", () => {
+    for (const value of [true, false]) expect(() => assertBoolean("enabled", value)).not.toThrow();
+    expect(() => assertFunction("onEvent", () => {})).not.toThrow();
+    expect(() => assertBoolean("enabled", "s3cret")).toThrow(new TypeError("enabled must be a boolean, got string"));
+    expect(() => assertFunction("onEvent", null)).toThrow(new TypeError("onEvent must be a function, got null"));
+  });
+});
+
+describe("assertFields()", () => {
+  const known = { port: true, host: true };
+
+  it("takes any part of the fields", () => {
+    for (const value of [{}, { port: 1 }, { host: undefined, port: 1 }]) {
+      expect(() => assertFields("options", value, known)).not.toThrow();
+    }
+  });
+
+  it.each<readonly [unknown, string]>([
+    [undefined, "options must be an object, got undefined"],
+    [null, "options must be an object, got null"],
+    [[], "options must be an object, got array"],
+    ["s3cret", "options must be an object, got string"],
+    [{ prot: 1 }, "options.prot is not an option"],
+    [{ toString: 1 }, "options.toString is not an option"],
+    [JSON.parse('{"__proto__":1}'), "options.__proto__ is not an option"],
+    [{ "s3cret!": 1 }, "options has a field that is not an option"],
+    [{ [`x${"y".repeat(40)}`]: 1 }, "options has a field that is not an option"],
+  ])("I6: refuses %j", (value, message) => {
+    expect(() => assertFields("options", value as object, known)).toThrow(new TypeError(message));
   });
 });
 

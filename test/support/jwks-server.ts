@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 
 /** What the server answers with; status 200, JSON and no key unless said otherwise. */
@@ -13,6 +14,12 @@ export interface JwksAnswer {
   readonly reset?: boolean;
 }
 
+/** What the server shows of itself: PEM, the certificate first and then what else it sends along. */
+export interface ServerIdentity {
+  readonly cert: string;
+  readonly key: string;
+}
+
 export interface JwksServer extends AsyncDisposable {
   readonly url: string;
   /** Requests so far. */
@@ -21,6 +28,14 @@ export interface JwksServer extends AsyncDisposable {
   readonly requests: readonly IncomingMessage[];
   /** Connections that ended before their answer did. */
   readonly aborted: number;
+  /** Connections so far. */
+  readonly connections: number;
+  /** Of each connection whose TLS handshake was done, whether it resumed a session. */
+  readonly resumptions: readonly boolean[];
+  /** Shows another certificate from now on; only for a server that was started with one. */
+  identify(identity: ServerIdentity): void;
+  /** Ends the connections that are open. */
+  disconnect(): void;
   /** Answers from now on. */
   answer(answer: JwksAnswer | ((hit: number) => JwksAnswer)): void;
   /** Resolves when that many requests have come. */
@@ -29,8 +44,14 @@ export interface JwksServer extends AsyncDisposable {
   reachedAborts(count: number): Promise<void>;
 }
 
-/** Starts an HTTP server on a free loopback port that answers every path by the script. */
-export async function startJwksServer(first: JwksAnswer | ((hit: number) => JwksAnswer) = {}): Promise<JwksServer> {
+/**
+ * Starts a server on a free loopback port that answers every path by the script: over HTTPS when it is given an
+ * identity, else over HTTP.
+ */
+export async function startJwksServer(
+  first: JwksAnswer | ((hit: number) => JwksAnswer) = {},
+  identity?: ServerIdentity,
+): Promise<JwksServer> {
   let script = first;
   let aborted = 0;
   const requests: IncomingMessage[] = [];
@@ -48,7 +69,7 @@ export async function startJwksServer(first: JwksAnswer | ((hit: number) => Jwks
       waiting.add(check);
       check();
     });
-  const server = createServer((request, response) => {
+  const listen = (request: IncomingMessage, response: ServerResponse): void => {
     requests.push(request);
     response.on("close", () => {
       if (!response.writableFinished) aborted++;
@@ -58,11 +79,17 @@ export async function startJwksServer(first: JwksAnswer | ((hit: number) => Jwks
     wake();
     // A client that has gone away fails the answer; that is what some tests are about.
     send(answer, response).catch(() => response.destroy());
-  });
+  };
+  const resumptions: boolean[] = [];
+  const secured = identity && createTlsServer(identity, listen);
+  secured?.on("secureConnection", (socket) => resumptions.push(socket.isSessionReused()));
+  const server = secured ?? createServer(listen);
+  let connections = 0;
+  server.on("connection", () => connections++);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}/jwks.json`,
+    url: `${secured === undefined ? "http" : "https"}://127.0.0.1:${port}/jwks.json`,
     get hits() {
       return requests.length;
     },
@@ -70,6 +97,12 @@ export async function startJwksServer(first: JwksAnswer | ((hit: number) => Jwks
     get aborted() {
       return aborted;
     },
+    get connections() {
+      return connections;
+    },
+    resumptions,
+    identify: (next) => secured?.setSecureContext(next),
+    disconnect: () => server.closeAllConnections(),
     answer(next) {
       script = next;
     },
