@@ -1,5 +1,8 @@
 import type { Clock } from "../lib/clock.js";
-import { hasSameKeys, type KeySet } from "./key-set.js";
+import { notify } from "../lib/notify.js";
+import type { FreshnessHeaders } from "./freshness.js";
+import { hasSameKeys, type KeySet, reuseKeys } from "./key-set.js";
+import type { Validators } from "./validators.js";
 
 /** What a request for a key set gave. */
 export interface LoadedKeySet {
@@ -11,19 +14,34 @@ export interface LoadedKeySet {
   readonly requestedAtMs: number;
   /** How long it is fresh, from then on. */
   readonly ttlMs: number;
+  /** What the answer is recognised by when it is asked for again. */
+  readonly validators: Validators | undefined;
+  /** What the answer said about its freshness. */
+  readonly freshness: FreshnessHeaders;
 }
 
 /** The key set held at present, and how long it may be used. */
 export interface HeldKeySet {
-  /** The set while it is fresh or stale within the window; undefined before the first and after the window. */
-  usable(): KeySet | undefined;
+  /**
+   * The set while it is fresh or stale within the window; undefined before the first and after the window.
+   *
+   * @param nowMs - The present, on monotonic time, for a caller who has it.
+   */
+  usable(nowMs?: number): KeySet | undefined;
+  /** Whether there is a set and its freshness has ended; `nowMs` as there. */
+  isStale(nowMs?: number): boolean;
+  /** When the set may no longer be used, on monotonic time; undefined without one. */
+  usableUntilMs(): number | undefined;
   /** What was stored last, however old. */
   latest(): LoadedKeySet | undefined;
   /**
-   * Takes the place of the set before as a whole, so that a key no longer published is gone. An answer to a request
-   * sent before the one that gave the present set is dropped: it is older news that came late.
+   * Takes the place of the set before as a whole, so that a key no longer published is gone; one that has not changed
+   * stays the very same object. An answer to a request sent before the one that gave the present set is dropped: it is
+   * older news that came late.
+   *
+   * @returns Whether keys came, went or changed.
    */
-  store(loaded: LoadedKeySet): void;
+  store(loaded: LoadedKeySet): boolean;
   /** Calls back after each replacement by a set of other keys. */
   onChange(listener: () => void): Disposable;
 }
@@ -36,17 +54,22 @@ export interface HeldKeySet {
 export function createHeldKeySet(staleMs: number, clock: Clock): HeldKeySet {
   let held: LoadedKeySet | undefined;
   const listeners = new Set<() => void>();
+  const usableUntilMs = (): number | undefined => held && held.requestedAtMs + held.ttlMs + staleMs;
   return {
-    usable() {
-      if (held === undefined) return undefined;
-      return clock.monotonicMs() < held.requestedAtMs + held.ttlMs + staleMs ? held.keySet : undefined;
-    },
+    usable: (nowMs = clock.monotonicMs()) => (nowMs < (usableUntilMs() ?? 0) ? held?.keySet : undefined),
+    isStale: (nowMs = clock.monotonicMs()) => held !== undefined && nowMs >= held.requestedAtMs + held.ttlMs,
+    usableUntilMs,
     latest: () => held,
     store(loaded) {
-      if (held !== undefined && loaded.sequence < held.sequence) return;
-      const changed = !hasSameKeys(held?.keySet, loaded.keySet);
-      held = loaded;
-      if (changed) for (const listener of listeners) notify(listener);
+      if (held !== undefined && loaded.sequence < held.sequence) return false;
+      const before = held?.keySet;
+      // Of two answers that were read at the same time neither knew the keys that the other imported.
+      const keySet = reuseKeys(loaded.keySet, before);
+      const changed = !hasSameKeys(before, keySet);
+      held = { ...loaded, keySet };
+      // A copy: one who listens anew when told must not be told again, or this would never end.
+      if (changed) for (const listener of [...listeners]) notify(listener);
+      return changed;
     },
     onChange(listener) {
       // Its own entry, so that one function may listen twice and each registration ends alone.
@@ -55,12 +78,4 @@ export function createHeldKeySet(staleMs: number, clock: Clock): HeldKeySet {
       return { [Symbol.dispose]: () => void listeners.delete(entry) };
     },
   };
-}
-
-function notify(listener: () => void): void {
-  try {
-    listener();
-  } catch {
-    // A listener that fails must not make a good key set count as a failed refresh.
-  }
 }

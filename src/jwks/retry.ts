@@ -1,14 +1,11 @@
 import type { Clock } from "../lib/clock.js";
 import { raceSignal } from "../lib/signal.js";
+import { type BackoffShape, createBackoff } from "./backoff.js";
 
 /** When failed work is repeated. Durations in milliseconds. */
-export interface RetrySchedule {
+export interface RetrySchedule extends BackoffShape {
   /** How often at most; 0: never. */
   readonly retries: number;
-  /** Upper bound of the first random wait; doubles with each. */
-  readonly retryMinDelayMs: number;
-  /** Upper bound of every random wait. */
-  readonly retryMaxDelayMs: number;
   /** No wait begins that would end later than this after the start. */
   readonly totalTimeoutMs: number;
   /** Time of the waits. */
@@ -16,27 +13,29 @@ export interface RetrySchedule {
 }
 
 /**
- * Does work, and does it again while it fails in a way that may pass, with full jitter between the tries.
+ * Does work, and does it again while it fails in a way that may pass.
  *
- * @param work - Gets the time left until the total deadline, in milliseconds.
- * @param isTransient - Whether another try may help.
+ * @param work - Called for each try.
+ * @param retryDelayMs - The shortest wait that a failure asks for, in milliseconds; undefined when another try is no use.
+ * @param signal - Ends a wait between tries.
  * @returns What the first success gives, or rejects with the last failure, or with the signal's reason.
  */
 export async function retry<T>(
-  work: (leftMs: number) => Promise<T>,
-  isTransient: (error: unknown) => boolean,
+  work: () => Promise<T>,
+  retryDelayMs: (error: unknown) => number | undefined,
   schedule: RetrySchedule,
   signal: AbortSignal,
 ): Promise<T> {
-  const { clock, retries, retryMinDelayMs, retryMaxDelayMs, totalTimeoutMs } = schedule;
+  const { clock, retries, totalTimeoutMs } = schedule;
   const endMs = clock.monotonicMs() + totalTimeoutMs;
+  const nextDelayMs = createBackoff(schedule);
   for (let tries = 0; ; tries++) {
     try {
-      return await work(endMs - clock.monotonicMs());
+      return await work();
     } catch (error) {
-      if (signal.aborted || tries >= retries || !isTransient(error)) throw error;
-      // Full jitter: clients that failed together must not come back together.
-      const delayMs = Math.random() * Math.min(retryMaxDelayMs, retryMinDelayMs * 2 ** tries);
+      const leastMs = signal.aborted || tries >= retries ? undefined : retryDelayMs(error);
+      if (leastMs === undefined) throw error;
+      const delayMs = Math.max(nextDelayMs(), leastMs);
       if (clock.monotonicMs() + delayMs >= endMs) throw error;
       await pause(delayMs, clock, signal);
     }

@@ -1,5 +1,5 @@
 import { createJwks, type Jwks } from "../jwks/jwks.js";
-import { resolveJwksOptions } from "../jwks/jwks-options.js";
+import { resolveJwksOptions, toUrlRules } from "../jwks/jwks-options.js";
 import { parseJwksUrl } from "../jwks/url.js";
 import type { Clock } from "../lib/clock.js";
 import { assertPositive, typeName } from "../lib/options.js";
@@ -57,8 +57,8 @@ function openJwks(jwksUri: string, trusted: TrustedIssuer, context: KeySourceCon
   const { allowLoopbackHttp, clock, telemetry } = context;
   const options = { allowLoopbackHttp, clock, telemetry, ...trusted.jwksOptions };
   // Checked here too, so that a message names the field as it is called here.
-  const settings = resolveJwksOptions(options, `${field}.jwksOptions`);
-  return createJwks(parseJwksUrl(jwksUri, settings, `${field}.jwksUri`), options);
+  const rules = toUrlRules(resolveJwksOptions(options, `${field}.jwksOptions`), `${field}.jwksOptions`);
+  return createJwks(parseJwksUrl(jwksUri, rules, `${field}.jwksUri`), options);
 }
 
 function assertBelongs(field: string, value: unknown, belongs: boolean, source: string): void {

@@ -1,52 +1,102 @@
-import { describe, expect, it } from "vitest";
-import { createHeldKeySet } from "../../src/jwks/held-key-set.js";
+import { beforeEach, describe, expect, it } from "vitest";
+import { createHeldKeySet, type HeldKeySet, type LoadedKeySet } from "../../src/jwks/held-key-set.js";
 import { type KeySet, parseKeySet } from "../../src/jwks/key-set.js";
-import { createManualClock } from "../../src/testing/manual-clock.js";
-import { createTestIssuer } from "../../src/testing/test-issuer.js";
-
-async function makeSet(): Promise<KeySet> {
-  return parseKeySet((await createTestIssuer()).jwks(), { maxKeys: 10 });
-}
+import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.js";
+import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
 
 describe("createHeldKeySet()", () => {
-  it("serves a set to the end of its stale window, counted from its request", async () => {
-    const clock = createManualClock();
-    const held = createHeldKeySet(1_000, clock);
+  let clock: ManualClock;
+  let issuer: TestIssuer;
+  let held: HeldKeySet;
+  beforeEach(async () => {
+    clock = createManualClock();
+    issuer = await createTestIssuer();
+    held = createHeldKeySet(1_000, clock);
+  });
+
+  const parse = (): Promise<KeySet> => parseKeySet(issuer.jwks(), { maxKeys: 10 });
+  async function load(loaded: Partial<LoadedKeySet> = {}): Promise<LoadedKeySet> {
+    const keySet = loaded.keySet ?? (await parse());
+    return { sequence: 1, requestedAtMs: 0, ttlMs: 1_000, validators: undefined, freshness: {}, ...loaded, keySet };
+  }
+
+  it("H7: serves a set to the end of its stale window, counted from its request", async () => {
     expect(held.usable()).toBeUndefined();
+    expect(held.usableUntilMs()).toBeUndefined();
+    expect(held.isStale()).toBe(false);
     await clock.advance(500);
-    const keySet = await makeSet();
-    held.store({ keySet, sequence: 1, requestedAtMs: 0, ttlMs: 2_000 });
-    await clock.advance(2_499);
-    expect(held.usable()).toBe(keySet);
+    const loaded = await load({ ttlMs: 2_000 });
+    expect(held.store(loaded)).toBe(true);
+    expect(held.usableUntilMs()).toBe(3_000);
+    await clock.advance(1_499);
+    expect(held.isStale()).toBe(false);
+    await clock.advance(1);
+    expect(held.isStale()).toBe(true);
+    await clock.advance(999);
+    expect(held.usable()).toBe(loaded.keySet);
     await clock.advance(1);
     expect(held.usable()).toBeUndefined();
-    expect(held.latest()?.keySet).toBe(keySet);
+    expect(held.latest()).toEqual(loaded);
   });
 
   it("H17: keeps a set from a later request", async () => {
-    const held = createHeldKeySet(1_000, createManualClock());
-    const [older, newer] = [await makeSet(), await makeSet()];
-    held.store({ keySet: newer, sequence: 2, requestedAtMs: 0, ttlMs: 1_000 });
-    held.store({ keySet: older, sequence: 1, requestedAtMs: 0, ttlMs: 9_000 });
-    expect(held.latest()).toMatchObject({ keySet: newer, ttlMs: 1_000 });
+    const newer = await load({ sequence: 2 });
+    await issuer.rotate();
+    const older = await load({ sequence: 1, ttlMs: 9_000 });
+    expect(held.store(newer)).toBe(true);
+    expect(held.store(older)).toBe(false);
+    expect(held.latest()).toEqual(newer);
+  });
+
+  it("E9: replaces the set as a whole", async () => {
+    const removed = issuer.kid;
+    held.store(await load());
+    await issuer.rotate();
+    issuer.remove(removed);
+    expect(held.store(await load({ sequence: 2 }))).toBe(true);
+    expect([...(held.usable()?.keys.keys() ?? [])]).toEqual([issuer.kid]);
+  });
+
+  it("keeps a key that has not changed the very same object, though it was imported twice", async () => {
+    const [first, second] = [await load(), await load({ sequence: 2 })];
+    expect(second.keySet.keys.get(issuer.kid)).not.toBe(first.keySet.keys.get(issuer.kid));
+    held.store(first);
+    expect(held.store(second)).toBe(false);
+    expect(held.usable()?.keys.get(issuer.kid)).toBe(first.keySet.keys.get(issuer.kid));
+    expect(held.latest()?.sequence).toBe(2);
   });
 
   it("tells its listeners of other keys, each as often as it listens, whatever another listener does", async () => {
-    const held = createHeldKeySet(1_000, createManualClock());
     let calls = 0;
     const listener = (): void => void calls++;
     held.onChange(() => {
       throw new Error("listener");
     });
+    held.onChange((): unknown => Promise.reject(new Error("listener")));
     held.onChange(listener);
     const second = held.onChange(listener);
-    const keySet = await makeSet();
-    held.store({ keySet, sequence: 1, requestedAtMs: 0, ttlMs: 1_000 });
+    const loaded = await load();
+    held.store(loaded);
     expect(calls).toBe(2);
-    held.store({ keySet, sequence: 2, requestedAtMs: 0, ttlMs: 1_000 });
+    held.store({ ...loaded, sequence: 2 });
     expect(calls).toBe(2);
     second[Symbol.dispose]();
-    held.store({ keySet: await makeSet(), sequence: 3, requestedAtMs: 0, ttlMs: 1_000 });
+    await issuer.rotate();
+    held.store(await load({ sequence: 3 }));
+    expect(calls).toBe(3);
+  });
+
+  it("tells one who listens anew whenever told only once of each change", async () => {
+    let calls = 0;
+    const again = (): void => {
+      calls++;
+      held.onChange(again);
+    };
+    held.onChange(again);
+    held.store(await load());
+    expect(calls).toBe(1);
+    await issuer.rotate();
+    held.store(await load({ sequence: 2 }));
     expect(calls).toBe(3);
   });
 });

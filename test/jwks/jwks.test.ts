@@ -1,4 +1,4 @@
-import { generateKeyPair, jwtVerify, SignJWT } from "jose";
+import { exportJWK, generateKeyPair, jwtVerify, SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createJwks, type Jwks } from "../../src/jwks/jwks.js";
 import type { JwksFetch, JwksOptions } from "../../src/jwks/jwks-options.js";
@@ -174,11 +174,13 @@ describe("createJwks()", () => {
       const key = await jwks.getKey(query());
       body = undefined;
       for (let cooldown = 0; cooldown < 10; cooldown++) {
-        const refused = expect(jwks.getKey(query(`stranger-${cooldown}`))).rejects.toMatchObject(UNAVAILABLE);
-        await clock.advance(30 * SECOND);
-        await refused;
+        await expect(jwks.getKey(query(`stranger-${cooldown}`))).rejects.toMatchObject(UNAVAILABLE);
+        await expect(jwks.getKey(query(`other-${cooldown}`))).rejects.toMatchObject(UNAVAILABLE);
+        expect(requests).toBe(2 + cooldown);
+        await clock.advance(30 * SECOND - 1);
+        expect(requests).toBe(2 + cooldown);
+        await clock.advance(1);
       }
-      expect(requests).toBe(1 + 10);
       expect(await jwks.getKey(query())).toBe(key);
     });
 
@@ -221,6 +223,27 @@ describe("createJwks()", () => {
       expect(server.hits).toBe(0);
     });
 
+    it("H2: a bad signature under a known kid causes no request", async () => {
+      const jwks = create();
+      await jwtVerify(await issuer.mint(), jwks);
+      const { privateKey } = await generateKeyPair("ES256");
+      for (let forgery = 0; forgery < 50; forgery++) {
+        const forged = new SignJWT({ forgery }).setProtectedHeader({ alg: "ES256", kid: issuer.kid });
+        await expect(jwtVerify(await forged.sign(privateKey), jwks)).rejects.toMatchObject({
+          code: "ERR_JWS_SIGNATURE_VERIFICATION_FAILED",
+        });
+      }
+      expect(server.hits).toBe(1);
+    });
+
+    it("A13: gives no other key for an unknown kid", async () => {
+      const jwks = create();
+      await issuer.rotate();
+      const token = await issuer.mint({ header: { kid: "unknown" } });
+      await expect(jwtVerify(token, jwks)).rejects.toMatchObject(NOT_FOUND);
+      await expect(jwks.getPublicKeys({ kid: "unknown" })).rejects.toMatchObject(NOT_FOUND);
+    });
+
     it("asks nobody for a known kid with an algorithm that is not its own", async () => {
       const jwks = create();
       await jwks.getKey(query());
@@ -251,12 +274,49 @@ describe("createJwks()", () => {
       expect(jwks.peekKey(query())).toBe(key);
     });
 
+    it("H6: nobody waits for a server that hangs, while keys are fresh or within the stale window", async () => {
+      const jwks = create({ retries: 2 });
+      const key = await jwks.getKey(query());
+      server.answer({ after: new Promise(() => {}) });
+      await clock.advance(9.5 * MINUTE);
+      await server.reached(2);
+      expect(jwks.status()).toMatchObject({ state: "refreshing", stale: false });
+      expect(await jwks.getKey(query())).toBe(key);
+      await clock.advance(30 * SECOND);
+      const { hits } = server;
+      await clock.advance((jwks.status().nextRefreshAtMs ?? Number.NaN) - clock.nowMs());
+      await server.reached(hits + 1);
+      expect(jwks.status()).toMatchObject({ state: "refreshing", stale: true, usable: true });
+      expect(await jwks.getKey(query())).toBe(key);
+      expect(await jwks.getPublicKeys({ kid: issuer.kid })).toHaveLength(1);
+    });
+
+    it("asks again when refreshed by hand, however fresh the set is, once for all who ask", async () => {
+      const jwks = create();
+      await jwks.getKey(query());
+      await Promise.all([jwks.refresh(), jwks.refresh(), jwks.refresh()]);
+      expect(server.hits).toBe(2);
+      const gone = { signal: AbortSignal.abort(new Error("gone")) };
+      await expect(jwks.refresh(gone)).rejects.toThrow("gone");
+      expect(server.hits).toBe(2);
+    });
+
+    it("gives the keys as published, without what is nobody's business", async () => {
+      const { keys } = issuer.jwks();
+      server.answer({ body: { keys: [{ ...keys[0], x5u: "https://evil.example", deep: { note: [] } }, null] } });
+      const jwks = create();
+      const published = keys.map(({ kid, kty, crv, x, y, alg }) => ({ kid, kty, crv, x, y, alg }));
+      expect(await jwks.getPublicKeys()).toEqual(published);
+      expect(await jwks.getPublicKeys({ kid: issuer.kid })).toEqual(published);
+      expect(server.hits).toBe(1);
+    });
+
     it.each([
       ["max-age below the minimum", "max-age=1", 30 * SECOND],
       ["no-store", "no-store", 30 * SECOND],
       ["max-age above the maximum", "max-age=315360000", 60 * MINUTE],
       ["nothing", "", 10 * MINUTE],
-      ["nonsense", "max-age=soon", 10 * MINUTE],
+      ["nonsense", "max-age=soon", 30 * SECOND],
     ])("holds what the response says between bounds: %s", async (_name, header, ttlMs) => {
       server.answer(() => ({ body: issuer.jwks(), headers: { "cache-control": header } }));
       const jwks = create();
@@ -374,6 +434,72 @@ describe("createJwks()", () => {
       expect(jwks.status()).toMatchObject({ consecutiveFailures: 0, lastFailure: undefined, stale: false });
     });
 
+    it("H11: a body of one byte per 100 ms ends with the deadlines", async () => {
+      async function* dribble(): AsyncGenerator<string> {
+        for (;;) {
+          yield " ";
+          await new Promise<void>((resolve) => void clock.setTimer(resolve, 100));
+        }
+      }
+      server.answer(() => ({ body: dribble() }));
+      const jwks = create({ retries: 9, retryMinDelayMs: 0 });
+      let endedAtMs: number | undefined;
+      const refused = expect(
+        jwks.getKey(query()).finally(() => {
+          endedAtMs = clock.monotonicMs();
+        }),
+      ).rejects.toMatchObject(UNAVAILABLE);
+      for (let hits = 1; endedAtMs === undefined; hits++) {
+        await Promise.race([server.reached(hits), refused]);
+        await clock.advance(3 * SECOND);
+      }
+      await refused;
+      expect(endedAtMs).toBeLessThanOrEqual(8 * SECOND);
+      await server.reachedAborts(3);
+    });
+
+    it("E8: accepts nothing while there are no keys", async () => {
+      outage();
+      const jwks = create();
+      const { privateKey } = await generateKeyPair("ES256");
+      const claims = { sub: "alice" };
+      const header = { alg: "ES256", kid: issuer.kid };
+      const asymmetric = await new SignJWT(claims).setProtectedHeader(header).sign(privateKey);
+      const symmetric = await new SignJWT(claims)
+        .setProtectedHeader({ alg: "HS256", kid: issuer.kid })
+        .sign(new Uint8Array(32));
+      for (const token of [asymmetric, symmetric, await issuer.mint()]) {
+        await expect(jwtVerify(token, jwks)).rejects.toMatchObject(UNAVAILABLE);
+      }
+      expect(server.hits).toBe(1);
+    });
+
+    it("H14, A14, A15, A16: skips what nobody should verify with, and keeps the good key", async () => {
+      const [good] = issuer.jwks().keys;
+      const secret = new Uint8Array(32).fill(7);
+      const { privateKey } = await generateKeyPair("ES256", { extractable: true });
+      server.answer({
+        body: {
+          keys: [
+            null,
+            { kty: "oct", kid: "symmetric", alg: "HS256", k: Buffer.from(secret).toString("base64url") },
+            { ...(await exportJWK(privateKey)), kid: "private" },
+            { ...good, kid: "encryption", use: "enc" },
+            { ...good, kid: "off-curve", x: good?.y },
+            { kty: "LMS", kid: "unknown-type" },
+            good,
+          ],
+        },
+      });
+      const jwks = create();
+      await jwtVerify(await issuer.mint(), jwks);
+      expect(jwks.status()).toMatchObject({ kids: [issuer.kid], unusableKeys: 6 });
+      const forged = new SignJWT({}).setProtectedHeader({ alg: "HS256", kid: "symmetric" });
+      await expect(jwtVerify(await forged.sign(secret), jwks)).rejects.toMatchObject(NOT_FOUND);
+      const leaked = new SignJWT({}).setProtectedHeader({ alg: "ES256", kid: "private" });
+      await expect(jwtVerify(await leaked.sign(privateKey), jwks)).rejects.toMatchObject(NOT_FOUND);
+    });
+
     it("H15: keeps its keys when the set comes empty", async () => {
       const jwks = create();
       const key = await jwks.getKey(query());
@@ -383,19 +509,35 @@ describe("createJwks()", () => {
       expect(jwks.status()).toMatchObject({ lastFailure: "ERR_KEYS_INVALID", consecutiveFailures: 1 });
     });
 
-    it("D7: a wall clock that is set back changes neither freshness nor cooldown", async () => {
+    it.each([
+      ["back", -60 * MINUTE],
+      ["forward", 60 * MINUTE],
+    ])("D7: a wall clock that is set %s changes neither freshness nor cooldown nor stale window", async (_name, ms) => {
       server.answer(() => ({ body: issuer.jwks(), headers: { "cache-control": "max-age=60" } }));
-      const jwks = create();
-      await jwks.getKey(query());
+      const jwks = create({ staleWhileErrorMs: 5 * MINUTE });
+      const key = await jwks.getKey(query());
       await expect(jwks.getKey(query("stranger"))).rejects.toMatchObject(NOT_FOUND);
-      clock.setWallClock(clock.nowMs() - 60 * MINUTE);
+      const step = (): void => clock.setWallClock(clock.nowMs() + ms);
+      step();
       await expect(jwks.getKey(query("stranger"))).rejects.toMatchObject(NOT_FOUND);
       expect(server.hits).toBe(2);
+      expect(jwks.status()).toMatchObject({ stale: false, ageMs: 0 });
       await clock.advance(30 * SECOND);
       await expect(jwks.getKey(query("stranger"))).rejects.toMatchObject(NOT_FOUND);
       expect(server.hits).toBe(3);
+      step();
+      outage();
       await clock.advance(48 * SECOND);
       await server.reached(4);
+      await expect(jwks.refresh()).rejects.toMatchObject(UNAVAILABLE);
+      step();
+      await expect(jwks.getKey(query("stranger"))).rejects.toMatchObject({ ...UNAVAILABLE, retryAfterMs: 30 * SECOND });
+      // Of the six minutes since the last success, 48 seconds have passed.
+      await clock.advance(6 * MINUTE - 48 * SECOND - 1);
+      step();
+      expect(jwks.peekKey(query())).toBe(key);
+      await clock.advance(1);
+      expect(jwks.peekKey(query())).toBeUndefined();
     });
   });
 
@@ -416,6 +558,31 @@ describe("createJwks()", () => {
       expect(jwks.peekKey(query())).toBeUndefined();
       expect(jwks.status().usable).toBe(false);
       expect(server.hits).toBe(2);
+    });
+  });
+
+  describe("construction", () => {
+    it.each([
+      ["jwks.json", "url must be an absolute URL"],
+      ["http://idp.example/jwks.json", "url must be an https: URL"],
+      ["https://user@idp.example/jwks.json", "url must not contain a user name or password"],
+      ["https://idp.example/jwks.json#keys", "url must not contain a fragment"],
+      ["https://other.example/jwks.json", "url must be of an allowed domain"],
+    ])("I5: refuses %s", (url, message) => {
+      const make = (): unknown => createJwks(url, { allowedDomains: ["idp.example"] });
+      expect(make).toThrow(TypeError);
+      expect(make).toThrow(message);
+    });
+
+    it("I5: permits http to this machine only when told to", () => {
+      expect(() => createJwks("http://127.0.0.1:8080/jwks.json")).toThrow("with allowLoopbackHttp");
+      createJwks("http://127.0.0.1:8080/jwks.json", { allowLoopbackHttp: true })[Symbol.dispose]();
+    });
+
+    it("takes a URL object, and starts nothing", () => {
+      const jwks = createJwks(new URL("https://idp.example/jwks.json"), { clock });
+      expect(clock.pendingTimers).toBe(0);
+      jwks[Symbol.dispose]();
     });
   });
 });

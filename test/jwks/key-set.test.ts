@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
-import { hasSameKeys, type KeySet, parseKeySet } from "../../src/jwks/key-set.js";
+import { hasSameKeys, type KeySet, type KeySetAlarm, parseKeySet, reuseKeys } from "../../src/jwks/key-set.js";
 
 const INVALID = { name: "KeysUnavailableError", code: "ERR_KEYS_INVALID" };
 
@@ -120,5 +120,68 @@ describe("parseKeySet()", () => {
     expect(hasSameKeys(undefined, before)).toBe(false);
     const narrowed = await parse([{ ...rsa, alg: "PS256" }, ec], before);
     expect(narrowed.keys.get("rsa")?.algorithms).toEqual(["PS256"]);
+  });
+
+  describe("alarms", () => {
+    async function alarmsOf(keys: unknown): Promise<readonly KeySetAlarm[]> {
+      const alarms: KeySetAlarm[] = [];
+      const onAlarm = (reason: KeySetAlarm): void => void alarms.push(reason);
+      await parseKeySet({ keys }, { maxKeys: 100, onAlarm }).catch(() => {});
+      return alarms;
+    }
+
+    it("raises none for a sound set, nor for members that are merely of no use", async () => {
+      expect(await alarmsOf([ec, rsa])).toEqual([]);
+      expect(await alarmsOf([ec, null, { ...rsa, use: "enc" }, { kty: "LMS", kid: "other" }])).toEqual([]);
+      expect(await alarmsOf("no list")).toEqual([]);
+    });
+
+    it("H15: raises one for a set without keys, and one for a set without a usable key", async () => {
+      expect(await alarmsOf([])).toEqual(["no keys"]);
+      expect(await alarmsOf([null, { ...rsa, use: "enc" }])).toEqual(["no usable keys"]);
+      expect(await alarmsOf([ec, { ...rsa, kid: "ec" }])).toEqual(["no usable keys"]);
+    });
+
+    it("A14, A15: raises one for symmetric and one for private keys, however many there are", async () => {
+      const symmetric = { kty: "oct", kid: "s", k: "c2VjcmV0" };
+      const secret = { ...ec, kid: "p", d: ec.x };
+      expect(await alarmsOf([ec, symmetric, { ...symmetric, kid: "t" }])).toEqual(["symmetric key"]);
+      expect(await alarmsOf([secret, ec, { ...secret, kid: "q" }])).toEqual(["private key"]);
+      expect(await alarmsOf([secret, symmetric])).toEqual(["private key", "symmetric key", "no usable keys"]);
+    });
+  });
+
+  it.each([
+    ["for encryption", { use: "enc" }],
+    ["for a use that is spelt another way", { use: "sig " }],
+    ["for a use that is a number", { use: 7 }],
+    ["whose operations leave verifying out", { key_ops: ["sign"] }],
+    ["whose operations are no list", { key_ops: "verify" }],
+  ])("A16: leaves out a key %s", async (_name, members) => {
+    const set = await parse([{ ...rsa, ...members }, ec]);
+    expect([...set.keys.keys()]).toEqual(["ec"]);
+    expect(set.unusableCount).toBe(1);
+  });
+});
+
+describe("reuseKeys()", () => {
+  it("takes over the objects of keys that have not changed, in the order of the new set", async () => {
+    const jwks = [await makeJwk("ES256", { kid: "a" }), await makeJwk("ES256", { kid: "b" })];
+    const changed = await makeJwk("ES256", { kid: "b" });
+    const before = await parseKeySet({ keys: jwks }, { maxKeys: 10 });
+    const next = await parseKeySet({ keys: [changed, jwks[0]] }, { maxKeys: 10 });
+    const reused = reuseKeys(next, before);
+    expect([...reused.keys.keys()]).toEqual(["b", "a"]);
+    expect(reused.keys.get("a")).toBe(before.keys.get("a"));
+    expect(reused.keys.get("b")).toBe(next.keys.get("b"));
+    expect(reused.keys.get("b")).not.toBe(before.keys.get("b"));
+    expect(reuseKeys(next, undefined)).toBe(next);
+  });
+
+  it("E9: brings back no key that the new set does not have", async () => {
+    const jwks = [await makeJwk("ES256", { kid: "a" }), await makeJwk("ES256", { kid: "b" })];
+    const before = await parseKeySet({ keys: jwks }, { maxKeys: 10 });
+    const next = await parseKeySet({ keys: [jwks[1]] }, { maxKeys: 10 });
+    expect([...reuseKeys(next, before).keys.keys()]).toEqual(["b"]);
   });
 });
