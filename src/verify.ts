@@ -11,6 +11,7 @@ export {
   TokenRejectedError,
 } from "./errors.js";
 export { JWS_ALGORITHMS, type JwsAlgorithm } from "./token/algorithms.js";
+export { parseBearer } from "./token/bearer.js";
 export type { ClaimNames } from "./token/claim-names.js";
 export type { Principal } from "./token/principal.js";
 export type { FindKey, TrustedIssuer, TrustedKey, TrustedPrincipal } from "./verify/trusted-issuer.js";
