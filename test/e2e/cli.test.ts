@@ -147,6 +147,19 @@ describe("the latchkey command", () => {
     expect(existsSync(join(home, "none"))).toBe(false);
   }, 60_000);
 
+  it("lets who has the keys directory operate the key caches, by a token for that", async () => {
+    const ask = async (...args: readonly string[]): Promise<readonly [number, unknown]> => {
+      const { stdout } = await run("token", "--org", "acme", ...args);
+      const response = await fetch(`${env["LATCHKEY_SERVER"]}/admin/jwks/providers/latchkey/own/refresh`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${stdout.trim()}` },
+      });
+      return [response.status, await response.json()];
+    };
+    expect(await ask("--roles", "operator")).toMatchObject([200, { state: "ready", issuer: env["LATCHKEY_SERVER"] }]);
+    expect(await ask("--roles", "admin")).toMatchObject([403, { error: { code: "ERR_ACCESS_DENIED" } }]);
+  }, 60_000);
+
   it("shuts down in order on SIGTERM", async () => {
     server.kill("SIGTERM");
     const { exitCode, stderr } = await server.ended();

@@ -1,9 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import { isJwsAlgorithm, JWS_ALGORITHMS, type JwsAlgorithm } from "../../token/algorithms.js";
-import { isName } from "../names.js";
-
-/** Roles that the job service knows. */
-export const ROLES: readonly string[] = ["submitter", "worker", "admin"];
+import { isName, OPERATOR_ROLE, ROLES } from "../names.js";
 
 const DECIMAL = /^\d{1,9}(\.\d{1,3})?$/;
 
@@ -48,11 +45,20 @@ export function parseLifetime(text: string): number {
   return seconds;
 }
 
-/** Role names separated by commas. */
+/** Role names of a credential, separated by commas. */
 export function parseRoles(text: string): readonly string[] {
+  return parseRolesOf(ROLES, text);
+}
+
+/** Role names of a token of the server's own issuer, separated by commas. */
+export function parseTokenRoles(text: string): readonly string[] {
+  return parseRolesOf([...ROLES, OPERATOR_ROLE], text);
+}
+
+function parseRolesOf(known: readonly string[], text: string): readonly string[] {
   const roles = [...new Set(text.split(",").map((role) => role.trim()))];
-  if (!roles.every((role) => ROLES.includes(role))) {
-    throw new InvalidArgumentError(`It must be a list of ${ROLES.join(", ")}, separated by commas.`);
+  if (!roles.every((role) => known.includes(role))) {
+    throw new InvalidArgumentError(`It must be a list of ${known.join(", ")}, separated by commas.`);
   }
   return roles;
 }

@@ -23,6 +23,14 @@ export interface FirstOrg {
   readonly recorded: (credentialName: string) => Promise<void>;
 }
 
+/** Where key sets are kept. */
+export interface SnapshotServer {
+  /** `redis://` or `rediss://` URL of a Redis server. */
+  readonly redisUrl: string;
+  /** What they are authenticated with, of at least 32 bytes each; the first signs, all verify. */
+  readonly secrets: readonly string[];
+}
+
 /** Options of {@link startServer}. */
 export interface ServerOptions {
   /** Directory of the embedded database and of the signing keys; instead of `databaseUrl`. */
@@ -43,6 +51,8 @@ export interface ServerOptions {
   readonly audience?: string;
   /** Issuers whose tokens are accepted beside the server's own and those of credentials. @defaultValue none */
   readonly trustedIssuers?: readonly TrustedIssuer[];
+  /** Keeps the key sets of other issuers over a restart, and shares them with other servers. @defaultValue none */
+  readonly snapshots?: SnapshotServer;
   /** Makes an organisation and its first admin in a service that has none. */
   readonly firstOrg?: FirstOrg;
   /** `max-age` of the published keys, in seconds. @defaultValue `300` (5 minutes) */
@@ -61,7 +71,7 @@ export interface ServerOptions {
 
 /** {@link ServerOptions} with nothing left open. */
 export interface ServerSettings
-  extends Omit<ServerOptions, "publicUrl" | "firstOrg" | "tls" | "dataDir" | "databaseUrl"> {
+  extends Omit<ServerOptions, "publicUrl" | "snapshots" | "firstOrg" | "tls" | "dataDir" | "databaseUrl"> {
   readonly storage: { readonly dataDir: string } | { readonly databaseUrl: string };
   readonly keysDir: string;
   readonly host: string;
@@ -70,6 +80,7 @@ export interface ServerSettings
   readonly publicUrl: string | undefined;
   readonly audience: string;
   readonly trustedIssuers: readonly TrustedIssuer[];
+  readonly snapshots: SnapshotServer | undefined;
   readonly firstOrg: FirstOrg | undefined;
   readonly jwksMaxAgeSeconds: number;
   readonly jwksMinTtlSeconds: number;
@@ -77,6 +88,8 @@ export interface ServerSettings
   readonly tokenLifetimeSeconds: number;
   readonly closeGraceMs: number;
 }
+
+const MIN_SECRET_BYTES = 32;
 
 const DEFAULTS = {
   host: "127.0.0.1",
@@ -96,7 +109,7 @@ const DEFAULTS = {
  * @throws RangeError naming the number that is out of range.
  */
 export function toServerSettings(options: ServerOptions): ServerSettings {
-  const { dataDir, databaseUrl, tls, publicUrl, firstOrg } = options;
+  const { dataDir, databaseUrl, tls, publicUrl, snapshots, firstOrg } = options;
   if ((dataDir === undefined) === (databaseUrl === undefined)) {
     throw invalid("name either a data directory or a database URL");
   }
@@ -117,8 +130,9 @@ export function toServerSettings(options: ServerOptions): ServerSettings {
     throw invalid("the key grace must not be shorter than the max-age and the shortest lifetime of the published keys");
   }
   assertUsable(merged.trustedIssuers);
+  if (snapshots !== undefined) assertSnapshotServer(snapshots);
   const storage = dataDir === undefined ? { databaseUrl: databaseUrl ?? "" } : { dataDir };
-  return { ...merged, storage, keysDir, tls, publicUrl, firstOrg, keyGraceSeconds };
+  return { ...merged, storage, keysDir, tls, publicUrl, snapshots, firstOrg, keyGraceSeconds };
 }
 
 /** Before anything is opened: what is wrong with an issuer shows when a verifier is made of it. */
@@ -131,6 +145,18 @@ function assertUsable(issuers: readonly TrustedIssuer[]): void {
     createVerifier({ issuers, allowLoopbackHttp: true });
   } catch (cause) {
     throw invalid(`the trusted issuers cannot be used: ${cause instanceof Error ? cause.message : "unknown error"}`);
+  }
+}
+
+/** Nothing of either is shown: a URL may have a password. */
+function assertSnapshotServer({ redisUrl, secrets }: SnapshotServer): void {
+  const protocol = URL.parse(redisUrl)?.protocol;
+  if (protocol !== "redis:" && protocol !== "rediss:") {
+    throw invalid("the Redis URL must begin with redis:// or rediss://");
+  }
+  const lengths = secrets.map((secret) => Buffer.byteLength(secret));
+  if (lengths.length === 0 || Math.min(...lengths) < MIN_SECRET_BYTES) {
+    throw invalid(`each snapshot secret must have at least ${MIN_SECRET_BYTES} bytes (openssl rand -base64 32)`);
   }
 }
 

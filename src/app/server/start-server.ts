@@ -4,6 +4,7 @@ import { createValidateInterceptor } from "@connectrpc/validate";
 import { createIssuerEndpoints } from "../../issuer/endpoints.js";
 import { directoryKeyStore } from "../../keys/node-directory-key-store.js";
 import { createServerAuth, type ServerAuth } from "../../server/server-auth.js";
+import type { TrustedIssuer } from "../../verify/trusted-issuer.js";
 import { type CredentialRecords, createCredentialRecords } from "../credentials/credential-records.js";
 import { registerCredentialService } from "../credentials/credential-service.js";
 import { CREDENTIAL_ISSUER, createFindKey } from "../credentials/find-key.js";
@@ -14,11 +15,13 @@ import { registerJobServices } from "../jobs/register-job-services.js";
 import { createFailureLog } from "./failure-log.js";
 import { ensureFirstOrg } from "./first-org.js";
 import { saveIssuerSettings } from "./issuer-settings.js";
+import { openKeyRegistry, registerOwnIssuer, registerTrustedIssuers } from "./key-registry.js";
 import { type Listener, listen } from "./listener.js";
+import { createOperations } from "./operations.js";
 import { openOwnIssuer } from "./own-issuer.js";
 import { createResources, type Resources } from "./resources.js";
 import { type ServerOptions, type ServerSettings, toServerSettings } from "./server-options.js";
-import { createWebApp } from "./web-app.js";
+import { createWebApp, type WebAppOptions } from "./web-app.js";
 
 /** Limits for the server's own issuer, which longer settings of it raise. */
 const DEFAULTS = { maxTtlMs: 60 * 60 * 1_000, maxLifetimeSeconds: 24 * 60 * 60 } as const;
@@ -83,7 +86,7 @@ async function start(settings: ServerSettings, resources: Resources): Promise<Ru
   await own.keyRing.signingKey();
   await saveIssuerSettings(keysDir, { ...settings, issuer });
 
-  const web = createWebApp({
+  const beside: WebAppOptions = {
     issuerEndpoints: createIssuerEndpoints({
       issuer,
       keyRing: own.keyRing,
@@ -91,9 +94,17 @@ async function start(settings: ServerSettings, resources: Resources): Promise<Ru
     }),
     isReady: async () => !shutdown.signal.aborted && (await isAlive(database)),
     onError: (error) => log.error({ err: error }, "a request beside the calls failed"),
+  };
+  const keysUrl = await openKeysUrl(settings, listener, createWebApp(beside), resources);
+  const registry = await openKeyRegistry({ ...settings, issuer }, resources);
+  const trustedIssuers = registerTrustedIssuers(registry, settings.trustedIssuers);
+  // Before calls come, so that those after a restart need not wait for other issuers. Their absence keeps nothing up.
+  await registry.restore();
+  auth = createAuth(settings, {
+    own: registerOwnIssuer(registry, ownTrust(settings, issuer, keysUrl)),
+    trustedIssuers,
+    records,
   });
-  const keysUrl = await openKeysUrl(settings, listener, web, resources);
-  auth = createAuth(settings, { issuer, keysUrl, records });
   resources.use(auth);
 
   listener.use(
@@ -106,7 +117,7 @@ async function start(settings: ServerSettings, resources: Resources): Promise<Ru
         // Behind authentication: who may not call learns nothing about what a good request looks like.
         interceptors: [createFailureLog(log), createValidateInterceptor()],
         shutdownSignal: shutdown.signal,
-        fallback: web,
+        fallback: createWebApp({ ...beside, jwksAdmin: createOperations({ registry, auth, issuer, log }) }),
       }),
     ),
   );
@@ -152,31 +163,37 @@ async function openKeysUrl(
   return inner.url + path;
 }
 
-function createAuth(
-  settings: ServerSettings,
-  trust: { readonly issuer: string; readonly keysUrl: string; readonly records: CredentialRecords },
-): ServerAuth {
-  const { audience, log } = settings;
+function ownTrust(settings: ServerSettings, issuer: string, keysUrl: string): TrustedIssuer {
   const minTtlMs = settings.jwksMinTtlSeconds * 1_000;
+  return {
+    issuer,
+    audience: settings.audience,
+    algorithms: ["ES256"],
+    jwksUri: keysUrl,
+    jwksOptions: { minTtlMs, maxTtlMs: Math.max(minTtlMs, DEFAULTS.maxTtlMs) },
+    maxLifetimeSeconds: Math.max(settings.tokenLifetimeSeconds, DEFAULTS.maxLifetimeSeconds),
+  };
+}
+
+function createAuth(
+  { audience, log }: ServerSettings,
+  trust: {
+    readonly own: TrustedIssuer;
+    readonly trustedIssuers: readonly TrustedIssuer[];
+    readonly records: CredentialRecords;
+  },
+): ServerAuth {
   return createServerAuth({
     issuers: [
-      {
-        issuer: trust.issuer,
-        audience,
-        algorithms: ["ES256"],
-        jwksUri: trust.keysUrl,
-        jwksOptions: { minTtlMs, maxTtlMs: Math.max(minTtlMs, DEFAULTS.maxTtlMs) },
-        maxLifetimeSeconds: Math.max(settings.tokenLifetimeSeconds, DEFAULTS.maxLifetimeSeconds),
-      },
+      trust.own,
       {
         issuer: CREDENTIAL_ISSUER,
         audience,
         algorithms: ["ES256", "ES384", "ES512", "RS256", "PS256", "EdDSA"],
         findKey: createFindKey(trust.records),
       },
-      ...settings.trustedIssuers,
+      ...trust.trustedIssuers,
     ],
-    allowLoopbackHttp: true,
     onEvent: (event) => log.info(event, "call refused"),
   });
 }

@@ -10,6 +10,7 @@ import {
   parseRoles,
   parseSeconds,
   parseServerUrl,
+  parseTokenRoles,
 } from "../../../src/app/cli/option-values.js";
 
 describe("parsers of flag values", () => {
@@ -22,6 +23,7 @@ describe("parsers of flag values", () => {
     ["parseSeconds", parseSeconds, "0.5", 0.5],
     ["parseSeconds", parseSeconds, "30", 30],
     ["parseRoles", parseRoles, "worker, admin,worker", ["worker", "admin"]],
+    ["parseTokenRoles", parseTokenRoles, "operator,admin", ["operator", "admin"]],
     ["parsePrincipal", parsePrincipal, "alice@acme.example", "alice@acme.example"],
     ["parseAlgorithm", parseAlgorithm, "EdDSA", "EdDSA"],
     ["parseServerUrl", parseServerUrl, "https://jobs.example/", "https://jobs.example"],
@@ -36,7 +38,8 @@ describe("parsers of flag values", () => {
     ["parseCount", parseCount, ["", "-1", "1.5", "1e3", "Infinity"]],
     ["parsePositiveCount", parsePositiveCount, ["0", ""]],
     ["D6: parseSeconds", parseSeconds, ["", "0", "0.0", "-1", "5m", "1 month", " 5", "NaN", "Infinity", "1e9", "0x10"]],
-    ["parseRoles", parseRoles, ["", "root", "worker,", "Worker"]],
+    ["parseRoles", parseRoles, ["", "root", "worker,", "Worker", "operator", "admin,operator"]],
+    ["parseTokenRoles", parseTokenRoles, ["", "root", "operator,", "Operator"]],
     ["parsePrincipal", parsePrincipal, ["", "a b", "a\n", "x".repeat(129)]],
     ["A1: parseAlgorithm", parseAlgorithm, ["", "none", "HS256", "es256"]],
     [

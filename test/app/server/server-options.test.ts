@@ -12,6 +12,9 @@ const IDP: TrustedIssuer = {
   jwksUri: "https://idp.example/jwks.json",
 };
 
+const REDIS_URL = "redis://127.0.0.1:6379";
+const SECRET = "x".repeat(32);
+
 describe("toServerSettings()", () => {
   it("fills in the defaults", () => {
     expect(settingsOf({ dataDir: "/srv/data" })).toMatchObject({
@@ -50,9 +53,24 @@ describe("toServerSettings()", () => {
     ["algorithms", { dataDir: "d", trustedIssuers: [{ ...IDP, algorithms: [] }] }],
     ["jwksUri", { dataDir: "d", trustedIssuers: [{ ...IDP, jwksUri: "http://idp.example/jwks.json" }] }],
     ["the one of credentials", { dataDir: "d", trustedIssuers: [{ ...IDP, issuer: "latchkey-cli" }] }],
+    ["redis:// or rediss://", { dataDir: "d", snapshots: { redisUrl: "http://127.0.0.1", secrets: [SECRET] } }],
+    ["redis:// or rediss://", { dataDir: "d", snapshots: { redisUrl: "127.0.0.1:6379", secrets: [SECRET] } }],
+    ["at least 32 bytes", { dataDir: "d", snapshots: { redisUrl: REDIS_URL, secrets: [] } }],
+    ["at least 32 bytes", { dataDir: "d", snapshots: { redisUrl: REDIS_URL, secrets: [SECRET, "x".repeat(31)] } }],
   ])("I6: refuses what cannot work or is not safe: %s", (message, options) => {
     expect(() => settingsOf(options)).toThrow(
       expect.objectContaining({ code: "ERR_CONFIG_INVALID", message: expect.stringContaining(message) }),
+    );
+  });
+
+  it("takes Redis over TLS or not, and shows nothing of a URL it refuses", () => {
+    for (const redisUrl of [REDIS_URL, "rediss://user:password@redis.example:6380/1"]) {
+      const snapshots = { redisUrl, secrets: [SECRET] };
+      expect(settingsOf({ dataDir: "d", snapshots }).snapshots).toEqual(snapshots);
+    }
+    const snapshots = { redisUrl: "redis//user:hidden@redis.example", secrets: [SECRET] };
+    expect(() => settingsOf({ dataDir: "d", snapshots })).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining("hidden") }),
     );
   });
 

@@ -11,11 +11,13 @@ import { type DequeueJobsResponse, JobEventService, JobService } from "#gen/latc
 import { openCredentials } from "../../../src/app/cli/home.js";
 import { loadIssuerSettings } from "../../../src/app/server/issuer-settings.js";
 import { openOwnIssuer } from "../../../src/app/server/own-issuer.js";
+import { createResources } from "../../../src/app/server/resources.js";
 import { startServer } from "../../../src/app/server/start-server.js";
 import { bearerAuth } from "../../../src/client/bearer-auth.js";
 import { type SignedJwtOptions, signedJwt } from "../../../src/client/signed-jwt.js";
 import { createTestIssuer } from "../../../src/testing/test-issuer.js";
-import { startJwksServer } from "../../support/jwks-server.js";
+import { type JwksAnswer, startJwksServer } from "../../support/jwks-server.js";
+import { freshPublicKeyPem } from "../../support/public-keys.js";
 import { openServerFixture, type ServerFixture, silentLog } from "../../support/running-server.js";
 import { createSelfSigned } from "../../support/self-signed.js";
 import { temporaryDirectory } from "../../support/temporary-directory.js";
@@ -113,6 +115,57 @@ describe("startServer()", () => {
     expect((await list(await issuer.mint({ claims }))).jobs).toEqual([]);
     expect((await refusal(list(await stranger.mint({ claims })))).code).toBe(Code.Unauthenticated);
     await server.close();
+  });
+
+  it("lets operators see its key caches and refresh them, and not lose its own", async () => {
+    using issuer = await ownIssuer();
+    const { value } = await issuer.tokens.issue({ subject: "operator", org: "acme", roles: ["operator"] });
+    const ask = async (method: string, path: string): Promise<readonly [number, unknown]> => {
+      const response = await fetch(`${fixture.server.url}/admin/jwks${path}`, {
+        method,
+        headers: { authorization: `Bearer ${value}`, "content-type": "application/json" },
+        ...(method === "PUT" && { body: JSON.stringify({ url: "https://evil.example/" }) }),
+      });
+      return [response.status, await response.json()];
+    };
+    const own = { tenantId: "latchkey", providerId: "own", issuer: fixture.server.url, state: "ready" };
+    expect(await ask("GET", "/providers")).toMatchObject([200, { providers: [own] }]);
+    expect(await ask("POST", "/providers/latchkey/own/refresh")).toMatchObject([200, own]);
+    for (const method of ["PUT", "DELETE"]) {
+      expect(await ask(method, "/providers/latchkey/own")).toMatchObject([409, { error: { code: "ERR_READ_ONLY" } }]);
+    }
+    expect(await ask("GET", "/providers")).toMatchObject([200, { providers: [own] }]);
+  });
+
+  it("M3: lets no admin of an organisation operate it, and takes no credential with the role operator", async () => {
+    const key = await openCredentials(fixture.env).signingKey("admin");
+    const source = signedJwt({ key, issuer: "latchkey-cli", audience: "latchkey" });
+    const { value } = await source.getToken({
+      audience: "latchkey",
+      origin: fixture.server.url,
+      signal: AbortSignal.timeout(10_000),
+    });
+    const response = await fetch(`${fixture.server.url}/admin/jwks/providers`, {
+      headers: { authorization: `Bearer ${value}` },
+    });
+    expect([response.status, response.headers.get("www-authenticate")]).toEqual([
+      403,
+      'Bearer realm="latchkey", error="insufficient_scope"',
+    ]);
+    const transport = createConnectTransport({
+      baseUrl: fixture.server.url,
+      httpVersion: "1.1",
+      interceptors: [bearerAuth(source)],
+    });
+    const imported = createClient(CredentialService, transport).importCredential({
+      orgId: "acme",
+      publicKeyPem: freshPublicKeyPem(),
+      name: "climber",
+      roles: ["operator"],
+    });
+    expect((await refusal(imported)).code).toBe(Code.InvalidArgument);
+    const claimed = await connectAs("admin", { claims: { roles: ["operator"] } });
+    expect((await refusal(claimed.listJobs({ orgId: "acme" }))).code).toBe(Code.Unauthenticated);
   });
 
   it("accepts the tokens that credentials on its record sign", async () => {
@@ -238,6 +291,74 @@ describe("startServer()", () => {
   });
 });
 
+describe("startServer() with other issuers", () => {
+  it("H18, I3: starts, lives and is ready whatever they and Redis answer, and serves the callers of each once it is well", async () => {
+    const answers: readonly JwksAnswer[] = [
+      { status: 500 },
+      { body: "<html>" },
+      { after: new Promise(() => {}) },
+      { reset: true },
+    ];
+    await using resources = createResources();
+    const others = await Promise.all(
+      answers.map(async (answer, index) => {
+        const keys = await startJwksServer(answer);
+        resources.use(keys);
+        return { keys, issuer: await createTestIssuer({ issuer: `https://idp-${index}.test`, audience: "latchkey" }) };
+      }),
+    );
+    const dataDir = join(await temporaryDirectory(), "data");
+    const server = await startServer({
+      dataDir,
+      port: 0,
+      log: silentLog(),
+      // Nobody speaks Redis there.
+      snapshots: {
+        redisUrl: others[3]?.keys.url.replace("http:", "redis:").replace("/jwks.json", "") ?? "",
+        secrets: ["x".repeat(32)],
+      },
+      trustedIssuers: others.map(({ keys, issuer: { issuer } }) => ({
+        issuer,
+        audience: "latchkey",
+        algorithms: ["ES256"],
+        jwksUri: keys.url,
+        jwksOptions: { retries: 0, attemptTimeoutMs: 300, totalTimeoutMs: 300 },
+      })),
+    });
+    resources.defer(() => server.close());
+    const isFine = async (): Promise<void> => {
+      for (const path of ["/healthz", "/readyz"]) expect((await fetch(server.url + path)).status, path).toBe(200);
+    };
+    await isFine();
+    expect(others.map(({ keys }) => keys.hits)).toEqual([0, 0, 0, 0]);
+    const transport = createConnectTransport({ baseUrl: server.url, httpVersion: "1.1" });
+    const list = (token: string) =>
+      createClient(JobService, transport).listJobs(
+        { orgId: "acme" },
+        { headers: { authorization: `Bearer ${token}` } },
+      );
+    const tokens = await Promise.all(others.map(({ issuer }) => issuer.mint({ claims: { roles: ["worker"] } })));
+    const codes = await Promise.all(tokens.map(async (token) => (await refusal(list(token))).code));
+    expect(codes).toEqual(answers.map(() => Code.Unavailable));
+    await isFine();
+    const keysDir = join(dataDir, "keys");
+    using own = openOwnIssuer(keysDir, await loadIssuerSettings(keysDir));
+    const operator = await own.tokens.issue({ subject: "operator", org: "acme", roles: ["admin", "operator"] });
+    expect((await list(operator.value)).jobs).toEqual([]);
+
+    // An operator need not wait for the next try.
+    for (const [index, { keys, issuer }] of others.entries()) {
+      keys.answer({ body: issuer.jwks() });
+      const refreshed = await fetch(`${server.url}/admin/jwks/providers/trust/idp-${index}.test/refresh`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${operator.value}` },
+      });
+      expect([refreshed.status, await refreshed.json()]).toMatchObject([200, { kids: [issuer.kid] }]);
+      expect((await list(tokens[index] ?? "")).jobs).toEqual([]);
+    }
+  }, 60_000);
+});
+
 describe("startServer() that closes", () => {
   it("does not wait at its close for workers that have events under way, and tells them to come again", async () => {
     await using own = await openServerFixture({ closeGraceMs: 60_000 });
@@ -272,14 +393,15 @@ describe("startServer() over TLS, restarted", () => {
     await using fixture = await openServerFixture({ tls, host: "127.0.0.1" });
     const { url } = fixture.server;
     expect(url).toMatch(/^https:/);
-    const body = await new Promise<string>((resolve, reject) => {
-      httpsRequest(`${url}/healthz`, { ca: tls.cert }, (response) => {
-        response.setEncoding("utf8").on("data", resolve);
-      })
-        .on("error", reject)
-        .end();
-    });
-    expect(JSON.parse(body)).toEqual({ status: "ok" });
+    const get = (path: string, authorization = ""): Promise<string> =>
+      new Promise((resolve, reject) => {
+        httpsRequest(url + path, { ca: tls.cert, headers: { authorization } }, (response) => {
+          response.setEncoding("utf8").on("data", resolve);
+        })
+          .on("error", reject)
+          .end();
+      });
+    expect(JSON.parse(await get("/healthz"))).toEqual({ status: "ok" });
 
     const key = await openCredentials(fixture.env).signingKey("admin");
     const source = signedJwt({ key, issuer: "latchkey-cli", audience: "latchkey" });
@@ -300,13 +422,19 @@ describe("startServer() over TLS, restarted", () => {
     // The server's own tokens are verified with keys fetched from its inner address.
     const keysDir = join(fixture.dataDir, "keys");
     using issuer = openOwnIssuer(keysDir, await loadIssuerSettings(keysDir));
-    const { value } = await issuer.tokens.issue({ subject: "operator", org: "acme", roles: ["admin"] });
+    const { value } = await issuer.tokens.issue({ subject: "operator", org: "acme", roles: ["admin", "operator"] });
     const own = createClient(
       JobService,
       createConnectTransport({ baseUrl: url, httpVersion: "2", nodeOptions: { ca: tls.cert } }),
     );
     const listed = await own.listJobs({ orgId: "acme" }, { headers: { authorization: `Bearer ${value}` } });
     expect(listed.jobs).toHaveLength(1);
+    // That address has the keys and nothing that needs a token, which would travel in plain text.
+    const { url: keysUrl } = JSON.parse(await get("/admin/jwks/providers/latchkey/own", `Bearer ${value}`));
+    const { origin } = new URL(keysUrl);
+    expect(origin).toMatch(/^http:\/\/127\.0\.0\.1:/);
+    const headers = { authorization: `Bearer ${value}` };
+    expect((await fetch(`${origin}/admin/jwks/providers`, { headers })).status).toBe(404);
 
     await client.enqueueJob({ orgId: "acme", queue: "now", command: "true" });
     const stream = client.dequeueJobs({ orgId: "acme", queue: "now" })[Symbol.asyncIterator]();

@@ -1,5 +1,6 @@
+import { once } from "node:events";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createWebApp, type WebAppOptions } from "../../../src/app/server/web-app.js";
 
@@ -20,6 +21,7 @@ describe("createWebApp()", () => {
     server = createServer(
       createWebApp({
         issuerEndpoints: (request) => options.issuerEndpoints(request),
+        jwksAdmin: async (request) => options.jwksAdmin?.(request) ?? new Response("no admin"),
         isReady: () => options.isReady(),
         onError: (error) => options.onError(error),
       }),
@@ -81,6 +83,60 @@ describe("createWebApp()", () => {
     }
     expect((await ask("/healthz", { method: "POST" }))[0]).toBe(404);
     expect(asked).toBe(0);
+  });
+
+  it("hands operators' requests on as they came, with their body, and the answer back", async () => {
+    const seen: unknown[] = [];
+    options.jwksAdmin = async (request) => {
+      seen.push([request.method, new URL(request.url).pathname, await request.text()]);
+      return new Response(null, { status: 204 });
+    };
+    expect(await ask("/admin/jwks/providers/a/b%2Fc?x=1", { method: "PUT", body: "{}" })).toEqual([204, ""]);
+    await ask("/admin/jwks/providers", { method: "OPTIONS" });
+    expect(seen).toEqual([
+      ["PUT", "/admin/jwks/providers/a/b%2Fc", "{}"],
+      ["OPTIONS", "/admin/jwks/providers", ""],
+    ]);
+    for (const path of ["/admin", "/admin/", "/admin/jwksx", "/admin%2Fjwks/providers", "/Admin/jwks/providers"]) {
+      expect((await ask(path))[0], path).toBe(404);
+    }
+    expect(seen).toHaveLength(2);
+  });
+
+  it("has nothing for operators where it is told nothing", async () => {
+    const { issuerEndpoints, isReady, onError } = options;
+    const bare = createServer(createWebApp({ issuerEndpoints, isReady, onError }));
+    await new Promise<void>((resolve) => bare.listen(0, "127.0.0.1", resolve));
+    const { port } = bare.address() as AddressInfo;
+    expect((await fetch(`http://127.0.0.1:${port}/admin/jwks/providers`)).status).toBe(404);
+    bare.closeAllConnections();
+    await new Promise((resolve) => bare.close(resolve));
+  });
+
+  it("takes little of a body that nobody wants, and answers all the same", async () => {
+    options.jwksAdmin = async () => new Response("no", { status: 401 });
+    const accepted = once(server, "connection") as Promise<[Socket]>;
+    const client = connect({ port: Number(new URL(url).port), host: "127.0.0.1" });
+    client.on("error", () => {});
+    const [socket] = await accepted;
+    const closed = once(socket, "close");
+    client.write("PUT /admin/jwks/providers/a/b HTTP/1.1\r\nhost: a.test\r\ncontent-length: 50000000\r\n\r\n");
+    client.write(Buffer.alloc(20_000_000));
+    const [answer] = (await once(client, "data")) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 401 /);
+    expect(answer.toString()).toMatch(/\r\nconnection: close\r\n/i);
+    await closed;
+    expect(socket.bytesRead).toBeLessThan(1_000_000);
+    client.destroy();
+  });
+
+  it("keeps the connection of a request that was read to its end", async () => {
+    options.jwksAdmin = async (request) => new Response(await request.text());
+    for (const init of [{}, { method: "PUT", body: "small" }]) {
+      const response = await fetch(`${url}/admin/jwks/providers`, init);
+      await response.text();
+      expect(response.headers.get("connection")).toBe("keep-alive");
+    }
   });
 
   it("tells of what fails, and answers without saying what", async () => {

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { ConfigError } from "../../../errors.js";
+import { readPrivateFile } from "../../../keys/node-private-file.js";
 import type { TrustedIssuer } from "../../../verify/trusted-issuer.js";
 import { loadPart } from "../../load-part.js";
 import type { FirstOrg, ServerOptions } from "../../server/server-options.js";
@@ -22,6 +23,8 @@ interface ServerFlags {
   readonly trust?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly redisUrl?: string;
+  readonly snapshotSecretFile?: string;
   readonly jwksMaxAgeSeconds?: number;
   readonly jwksMinTtlSeconds?: number;
   readonly keyGraceSeconds?: number;
@@ -52,7 +55,9 @@ export function addServerCommand(program: Command, context: CliContext): void {
     .addOption(new Option("--public-url <url>", "URL that clients reach the server by").argParser(parseServerUrl))
     .option("--trust <path>", "YAML file of further issuers whose tokens are accepted")
     .option("--tls-cert <path>", "certificate chain, PEM: serve HTTP/2 and HTTP/1.1 over TLS")
-    .option("--tls-key <path>", "private key of the certificate, PEM");
+    .option("--tls-key <path>", "private key of the certificate, PEM")
+    .option("--redis-url <url>", "Redis server that keeps key sets of other issuers over a restart, redis[s]://...")
+    .option("--snapshot-secret-file <path>", "secret that authenticates what is kept there, of 32 bytes or more");
   addSecondsFlag(command, "--jwks-max-age-seconds <n>", "max-age of the published keys (default: 300)");
   addSecondsFlag(command, "--jwks-min-ttl-seconds <n>", "shortest time the server trusts fetched keys (default: 30)");
   addSecondsFlag(command, "--key-grace-seconds <n>", "how long a new key is published before it signs (default: 600)");
@@ -72,13 +77,14 @@ async function serve(flags: ServerFlags, context: CliContext): Promise<number> {
   const { startServer } = await loadPart(() => import("../../server/start-server.js"));
   const { createLogger } = await loadPart(() => import("../../server/logger.js"));
   using shutdown = createShutdown(context.io);
-  const { logLevel, initOrg, tlsCert, tlsKey, trust, ...rest } = flags;
+  const { logLevel, initOrg, tlsCert, tlsKey, trust, redisUrl, snapshotSecretFile, ...rest } = flags;
   const firstOrg = initOrg === undefined ? undefined : toFirstOrg(initOrg, context);
   const options: ServerOptions = {
     ...rest,
     ...(rest.databaseUrl === undefined && { dataDir: rest.dataDir ?? defaultDataDirectory(context.env) }),
     ...(await readTls(tlsCert, tlsKey)),
     ...(trust !== undefined && { trustedIssuers: await readTrust(trust) }),
+    ...(await readSnapshots(redisUrl, snapshotSecretFile)),
     ...(firstOrg !== undefined && { firstOrg }),
     log: createLogger(context.io.stderr, logLevel),
   };
@@ -116,6 +122,18 @@ async function readTls(certPath: string | undefined, keyPath: string | undefined
     throw new ConfigError("ERR_CONFIG_INVALID", "TLS needs both --tls-cert and --tls-key");
   }
   return { tls: { cert: await readText(certPath), key: await readText(keyPath) } };
+}
+
+async function readSnapshots(
+  redisUrl: string | undefined,
+  secretPath: string | undefined,
+): Promise<Pick<ServerOptions, "snapshots">> {
+  if (redisUrl === undefined && secretPath === undefined) return {};
+  if (redisUrl === undefined || secretPath === undefined) {
+    throw new ConfigError("ERR_CONFIG_INVALID", "keeping key sets needs both --redis-url and --snapshot-secret-file");
+  }
+  const lines = (await readPrivateFile(secretPath)).split("\n").map((line) => line.trim());
+  return { snapshots: { redisUrl, secrets: lines.filter((line) => line !== "") } };
 }
 
 async function readTrust(path: string): Promise<readonly TrustedIssuer[]> {

@@ -5,7 +5,7 @@ import { openOwnIssuer } from "../../server/own-issuer.js";
 import type { CliContext } from "../cli-context.js";
 import { usageError } from "../describe-error.js";
 import { addKeysFlags, type KeysFlags } from "../flags.js";
-import { parseLifetime, parseName, parsePrincipal, parseRoles } from "../option-values.js";
+import { parseLifetime, parseName, parsePrincipal, parseTokenRoles } from "../option-values.js";
 
 interface TokenFlags extends KeysFlags {
   readonly org: string;
@@ -21,7 +21,9 @@ export function addTokenCommand(program: Command, context: CliContext): void {
     .description("print a token of the server's own issuer, for operators: whoever holds it is what it says");
   addKeysFlags(command, context.env)
     .addOption(new Option("--org <name>", "organisation").argParser(parseName).makeOptionMandatory())
-    .addOption(new Option("--roles <list>", "roles, separated by commas").argParser(parseRoles).makeOptionMandatory())
+    .addOption(
+      new Option("--roles <list>", "roles, separated by commas").argParser(parseTokenRoles).makeOptionMandatory(),
+    )
     .addOption(new Option("--subject <id>", "whom it stands for").argParser(parsePrincipal).default("operator"))
     .addOption(
       new Option("--lifetime-seconds <n>", "its lifetime (default: the longest the server permits)").argParser(

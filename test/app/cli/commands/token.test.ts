@@ -50,6 +50,11 @@ describe("latchkey token", () => {
     expect(await lifeOf("--lifetime-seconds", "900")).toEqual(["operator", 900]);
   });
 
+  it("gives tokens to operators", async () => {
+    const { stdout } = await token("--org", "acme", "--roles", "operator");
+    expect(decodeJwt(stdout.trim())).toMatchObject({ org: "acme", roles: ["operator"] });
+  });
+
   it("I6: gives no token that lives longer than the server was told", async () => {
     expect(await token(...who, "--lifetime-seconds", "901")).toEqual({
       exitCode: 1,
