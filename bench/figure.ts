@@ -21,5 +21,6 @@ export function formatFigure(figure: Figure): string {
     ...(figure.max === undefined ? [] : [`at most ${figure.max}`]),
   ].join(", ");
   const verdict = bounds === "" ? "" : `  (${bounds}: ${isKept(figure) ? "kept" : "MISSED"})`;
-  return `${figure.name.padEnd(60)} ${figure.value.toFixed(2).padStart(10)} ${figure.unit}${verdict}`;
+  const value = Number.isInteger(figure.value) ? String(figure.value) : figure.value.toFixed(2);
+  return `${figure.name.padEnd(80)} ${value.padStart(10)} ${figure.unit}${verdict}`;
 }

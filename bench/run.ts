@@ -1,11 +1,16 @@
 // Measures latchkey beside its peers in one run, and prints figures; with --check fails when one misses its bound.
 import { formatFigure, isKept } from "./figure.ts";
 import { measureHostileBody } from "./hostile-body.ts";
+import { measureCold } from "./jwks-cold.ts";
+import { measureFlood } from "./jwks-flood.ts";
+import { measureLookup } from "./jwks-lookup.ts";
+import { measureRestore } from "./restore.ts";
 import { measureVerify } from "./verify.ts";
 
 const check = process.argv.includes("--check");
 let missed = 0;
-for (const measure of [measureVerify, measureHostileBody]) {
+// The last one fails where no Redis answers; by then the others have told their figures.
+for (const measure of [measureVerify, measureHostileBody, measureCold, measureFlood, measureLookup, measureRestore]) {
   for (const figure of await measure()) {
     console.log(formatFigure(figure));
     if (!isKept(figure)) missed++;
