@@ -1,4 +1,10 @@
-import { assertNonEmptyString, assertNonEmptyStrings, typeName } from "../lib/options.js";
+import {
+  assertBoolean,
+  assertFunction,
+  assertNonEmptyString,
+  assertNonEmptyStrings,
+  typeName,
+} from "../lib/options.js";
 import type { AccessPolicy, PolicyTable } from "./access-policy.js";
 
 type Field = keyof AccessPolicy;
@@ -60,12 +66,4 @@ export function parseAccessPolicy(where: string, policy: AccessPolicy): AccessPo
 
 function isField(name: string): name is Field {
   return Object.hasOwn(FIELD_CHECKS, name);
-}
-
-function assertBoolean(field: string, value: unknown): void {
-  if (typeof value !== "boolean") throw new TypeError(`${field} must be a boolean, got ${typeName(value)}`);
-}
-
-function assertFunction(field: string, value: unknown): void {
-  if (typeof value !== "function") throw new TypeError(`${field} must be a function, got ${typeName(value)}`);
 }
