@@ -49,7 +49,9 @@ export interface JwksRegistry extends AsyncDisposable {
    */
   register(registration: JwksRegistration): void;
   /**
-   * Replaces a registration as a whole; what it does not set is as the registry's defaults say. If the URL and the issuer
+   * Replaces a registration as a whole; what it does not set is as the registry's defaults say, but for `fetch` and
+   * `allowLoopbackHttp`, which stay: an operator who changes a limit by {@link createJwksAdmin} cannot name them, and must
+   * not drop the pins of the one or loosen the other. If the URL and the issuer
    * stay, so do the keys in hand, as far as the new limits let them, and they are confirmed at once; otherwise they are
    * dropped at once, their snapshot too. Whoever holds the provider's {@link Jwks} keeps it, and whoever waits for a key
    * waits on. Cooldowns and counters begin anew.
@@ -189,8 +191,8 @@ export function createJwksRegistry(options: JwksRegistryOptions = {}): JwksRegis
       providers.add(tenantId, providerId, provider);
     },
     update(registration) {
-      const resolved = resolveOpen(registration);
-      const provider = providers.get(resolved.tenantId, resolved.providerId);
+      const provider = providers.get(registration?.tenantId, registration?.providerId);
+      const resolved = resolveOpen(provider === undefined ? registration : keepInCode(provider, registration));
       if (provider === undefined) {
         throw new TypeError(`registration: ${resolved.tenantId}/${resolved.providerId} is not registered`);
       }
@@ -226,6 +228,12 @@ export function createJwksRegistry(options: JwksRegistryOptions = {}): JwksRegis
       return disposal;
     },
   };
+}
+
+/** What only code can say stays unless code says otherwise. */
+function keepInCode({ registration: { settings } }: RegisteredProvider, next: JwksRegistration): JwksRegistration {
+  const { fetch = settings.fetch, allowLoopbackHttp = settings.allowLoopbackHttp } = next;
+  return { ...next, fetch, allowLoopbackHttp };
 }
 
 function toStatus({ registration, jwks }: RegisteredProvider): JwksProviderStatus {

@@ -132,7 +132,8 @@ export interface Jwks extends Disposable {
  * @param url - Absolute `https:` URL of the set; `http:` only for a loopback host with `allowLoopbackHttp`.
  * @param options - Limits and collaborators; every field has a default. Durations in milliseconds.
  * @returns A cache to share: one per issuer and process.
- * @throws TypeError for a URL that is relative, of another scheme or domain, or with a user name or fragment.
+ * @throws TypeError for an option that is unknown or of another type, and for a URL that is relative, of another scheme or
+ * domain, or with a user name or fragment.
  * @throws RangeError for a duration or limit out of range, and if `minTtlMs` exceeds `maxTtlMs`.
  */
 export function createJwks(url: string | URL, options: JwksOptions = {}): Jwks {

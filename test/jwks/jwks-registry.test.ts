@@ -1,5 +1,6 @@
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { JwksFetch } from "../../src/jwks/jwks-options.js";
 import { createJwksRegistry, type JwksRegistry, type JwksRegistryEvent } from "../../src/jwks/jwks-registry.js";
 import type { JwksRegistryOptions } from "../../src/jwks/jwks-registry-options.js";
 import type { JwksRegistration } from "../../src/jwks/registration.js";
@@ -245,6 +246,27 @@ describe("createJwksRegistry()", () => {
       registry.update({ tenantId: "acme", providerId: "staff", url: server.url });
       expect(await waiting).toEqual([issuer.kid]);
       await hanging.reachedAborts(1);
+    });
+
+    it("I4: keeps what only code can say, so that changing a limit drops no pin", async () => {
+      const registry = create({ defaults: { allowLoopbackHttp: false } });
+      const sent: string[] = [];
+      const pinned: JwksFetch = async (url, init) => {
+        sent.push(url);
+        return fetch(url, init);
+      };
+      register(registry, { fetch: pinned, allowLoopbackHttp: true });
+      registry.update({ tenantId: "acme", providerId: "staff", url: server.url, maxTtlMs: 60 * MINUTE });
+      expect(await kidsOf(registry.resolve("acme", "staff"))).toEqual([issuer.kid]);
+      expect(sent).toEqual([server.url]);
+      registry.update({
+        tenantId: "acme",
+        providerId: "staff",
+        url: `${server.url}?other`,
+        fetch: (...of) => fetch(...of),
+      });
+      expect(await kidsOf(registry.resolve("acme", "staff"))).toEqual([issuer.kid]);
+      expect(sent).toEqual([server.url]);
     });
 
     it("changes nothing when it is refused", async () => {

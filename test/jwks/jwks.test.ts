@@ -556,6 +556,7 @@ describe("createJwks()", () => {
       await expect(jwks.getKey(query())).rejects.toMatchObject(UNAVAILABLE);
       await expect(jwks.refresh()).rejects.toMatchObject(UNAVAILABLE);
       expect(jwks.peekKey(query())).toBeUndefined();
+      expect(jwks.snapshot()).toBeUndefined();
       expect(jwks.status().usable).toBe(false);
       expect(server.hits).toBe(2);
     });

@@ -321,6 +321,23 @@ describe("createKeySetRefresher()", () => {
     expect(await waiting).toBe(jwks.peekKey(query()));
   });
 
+  it("serves nobody who has left, nor after its end, though a refresh has brought the key meanwhile", async () => {
+    const jwks = create();
+    await jwks.getKey(query());
+    await issuer.rotate();
+    answer = hang;
+    const leaving = new AbortController();
+    const left = expect(jwks.getKey(query(), { signal: leaving.signal })).rejects.toThrow("gone");
+    const ended = expect(jwks.getKey(query())).rejects.toMatchObject(UNAVAILABLE);
+    await clock.advance(0);
+    answer = succeed;
+    await jwks.refresh();
+    leaving.abort(new Error("gone"));
+    await left;
+    jwks[Symbol.dispose]();
+    await ended;
+  });
+
   it("H6: after a forced request, waits as long as the answer asks for", async () => {
     const jwks = create();
     await jwks.getKey(query());
