@@ -11,8 +11,9 @@ interface Manifest {
   readonly devDependencies: Readonly<Record<string, string>>;
 }
 
-// What the installed code may need: the required peers, and for ./otel the types-only peer.
+// What the installed code may need: the required peers, and what a subpath is an adapter for.
 const REQUIRED_PEERS = ["@bufbuild/protobuf", "@connectrpc/connect"];
+const ADAPTED_PEERS: Readonly<Record<string, string>> = { "./otel": "@opentelemetry/api" };
 
 const manifest = JSON.parse(readFileSync("package.json", "utf8")) as Manifest;
 const folder = mkdtempSync(join(tmpdir(), "latchkey-smoke-"));
@@ -23,11 +24,22 @@ try {
   const tarball = Object.values(packed)[0]?.filename;
   if (tarball === undefined) throw new Error("npm pack named no tarball");
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "smoke", private: true, type: "module" }));
-  const peers = REQUIRED_PEERS.map((name) => `${name}@${manifest.devDependencies[name]}`);
-  const install = ["install", "--silent", "--no-audit", "--no-fund", resolve(folder, tarball), ...peers];
-  execFileSync("npm", install, { cwd: folder, stdio: "inherit" });
-  const subpaths = Object.keys(manifest.exports).filter((path) => path !== "./package.json");
+  const install = (...packages: readonly string[]): void => {
+    execFileSync("npm", ["install", "--silent", "--no-audit", "--no-fund", ...packages], {
+      cwd: folder,
+      stdio: "inherit",
+    });
+  };
+  const pin = (name: string): string => `${name}@${manifest.devDependencies[name]}`;
+  install(resolve(folder, tarball), ...REQUIRED_PEERS.map(pin));
+  const isAdapter = (subpath: string): boolean => ADAPTED_PEERS[subpath] !== undefined;
+  // Adapters last: what is installed for one must not hide that another subpath needs it.
+  const subpaths = Object.keys(manifest.exports)
+    .filter((path) => path !== "./package.json")
+    .sort((one, other) => Number(isAdapter(one)) - Number(isAdapter(other)));
   for (const subpath of subpaths) {
+    const peer = ADAPTED_PEERS[subpath];
+    if (peer !== undefined) install(pin(peer));
     const name = join(manifest.name, subpath);
     const program = `const names = Object.keys(await import(${JSON.stringify(name)})); if (names.length === 0) throw new Error("exports nothing");`;
     execFileSync("node", ["--input-type=module", "-e", program], { cwd: folder, stdio: "inherit" });
