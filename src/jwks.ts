@@ -14,7 +14,7 @@ export { createJwks, type Jwks, type JwksKeyQuery, type JwksStatus } from "./jwk
 export { createJwksAdmin, type JwksAdminOptions } from "./jwks/jwks-admin.js";
 export type { JwksAdminErrorCode } from "./jwks/jwks-admin-refusal.js";
 export type { JwksEvent, RefreshKind } from "./jwks/jwks-event.js";
-export type { JwksFetch, JwksOptions, RetryJitter } from "./jwks/jwks-options.js";
+export type { JwksFetch, JwksOptions } from "./jwks/jwks-options.js";
 export {
   createJwksRegistry,
   type JwksProviderStatus,
@@ -26,5 +26,6 @@ export type { JwksSnapshot } from "./jwks/jwks-snapshot.js";
 export type { PublicJwk } from "./jwks/key-set.js";
 export type { JwksProviderOptions, JwksRegistration } from "./jwks/registration.js";
 export type { SnapshotOptions, SnapshotSecret, SnapshotStore, SnapshotSummary } from "./jwks/snapshot-store.js";
+export type { RetryJitter } from "./lib/backoff.js";
 export type { Clock } from "./lib/clock.js";
 export type { Labels, Telemetry, TelemetrySpan } from "./telemetry/telemetry.js";

@@ -1,11 +1,11 @@
 import { AuthError, KeysUnavailableError } from "../errors.js";
 import type { Clock } from "../lib/clock.js";
 import { withoutUndefined } from "../lib/options.js";
+import { readRetryAfterMs } from "../lib/retry-after.js";
 import { raceSignal } from "../lib/signal.js";
 import type { JwksFetch } from "./jwks-options.js";
 import { readJsonBody } from "./read-body.js";
 import { isRedirect, parseRedirect } from "./redirect.js";
-import { readRetryAfterMs } from "./retry-after.js";
 import type { UrlRules } from "./url.js";
 import { toConditions, type Validators } from "./validators.js";
 

@@ -1,3 +1,4 @@
+import type { RetryJitter } from "../lib/backoff.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import {
   assertBoolean,
@@ -24,9 +25,6 @@ export interface JwksFetch {
    */
   assertHost?(hostname: string): void;
 }
-
-/** How the waits before repetitions spread: exactly doubling, anywhere below that, or decorrelated from one another. */
-export type RetryJitter = "none" | "full" | "decorrelated";
 
 /** Options of {@link createJwks}; every field has a default. Durations are in milliseconds, positive and finite. */
 export interface JwksOptions {

@@ -1,6 +1,7 @@
 import { AuthError, type KeysUnavailableCode, KeysUnavailableError } from "../errors.js";
 import { withDeadline } from "../lib/deadline.js";
 import { notify } from "../lib/notify.js";
+import { retry } from "../lib/retry.js";
 import { createSingleFlight } from "../lib/single-flight.js";
 import { createCircuitBreaker } from "./circuit-breaker.js";
 import type { HeldKeySet } from "./held-key-set.js";
@@ -9,7 +10,6 @@ import type { JwksSettings } from "./jwks-options.js";
 import type { LoadKeySet } from "./load-key-set.js";
 import type { JwksMeasurements } from "./measurements.js";
 import { createRefreshTimer } from "./refresh-timer.js";
-import { retry } from "./retry.js";
 
 /** Decides when a request is sent, and lets callers wait for it. */
 export interface KeySetRefresher {

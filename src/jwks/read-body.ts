@@ -1,5 +1,5 @@
 import { KeysUnavailableError } from "../errors.js";
-import { raceSignal } from "../lib/signal.js";
+import { readLimited } from "../lib/read-limited.js";
 import { MAX_JSON_DEPTH } from "../token/strict-json.js";
 
 /**
@@ -29,23 +29,14 @@ async function readText(
   maxBytes: number,
   signal: AbortSignal,
 ): Promise<string> {
-  if (body === null) return "";
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  const reader = body.getReader();
-  let text = "";
-  let bytes = 0;
-  for (;;) {
-    const { done, value } = await raceSignal(reader.read(), signal);
-    if (value !== undefined) bytes += value.byteLength;
-    if (bytes > maxBytes) {
-      throw new KeysUnavailableError("ERR_KEYS_INVALID", `The answer for the key set is longer than ${maxBytes} bytes`);
-    }
-    try {
-      text += decoder.decode(value, { stream: !done });
-    } catch {
-      throw new KeysUnavailableError("ERR_KEYS_INVALID", "The answer for the key set is not UTF-8");
-    }
-    if (done) return text;
+  const bytes = await readLimited(body, maxBytes, signal);
+  if (bytes === undefined) {
+    throw new KeysUnavailableError("ERR_KEYS_INVALID", `The answer for the key set is longer than ${maxBytes} bytes`);
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new KeysUnavailableError("ERR_KEYS_INVALID", "The answer for the key set is not UTF-8");
   }
 }
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { type RetrySchedule, retry } from "../../src/jwks/retry.js";
+import { type RetrySchedule, retry } from "../../src/lib/retry.js";
 import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.js";
 
 const { signal: never } = new AbortController();

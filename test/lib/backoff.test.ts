@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type BackoffShape, createBackoff } from "../../src/jwks/backoff.js";
+import { type BackoffShape, createBackoff } from "../../src/lib/backoff.js";
 
 const SHAPE = { retryMinDelayMs: 250, retryMaxDelayMs: 2_000 };
 

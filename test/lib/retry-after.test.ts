@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readRetryAfterMs } from "../../src/jwks/retry-after.js";
+import { readRetryAfterMs } from "../../src/lib/retry-after.js";
 
 const NOW_MS = Date.UTC(2026, 10, 6, 8, 49, 37);
 const read = (text: string): number | undefined => readRetryAfterMs(new Headers({ "retry-after": text }), NOW_MS);

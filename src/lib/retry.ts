@@ -1,6 +1,6 @@
-import type { Clock } from "../lib/clock.js";
-import { raceSignal } from "../lib/signal.js";
 import { type BackoffShape, createBackoff } from "./backoff.js";
+import type { Clock } from "./clock.js";
+import { raceSignal } from "./signal.js";
 
 /** When failed work is repeated. Durations in milliseconds. */
 export interface RetrySchedule extends BackoffShape {

@@ -5,7 +5,9 @@ import {
   type IBackoff,
   noJitterGenerator,
 } from "cockatiel";
-import type { RetryJitter } from "./jwks-options.js";
+
+/** How the waits before repetitions spread: exactly doubling, anywhere below that, or decorrelated from one another. */
+export type RetryJitter = "none" | "full" | "decorrelated";
 
 /** How waits grow. Durations in milliseconds. */
 export interface BackoffShape {
