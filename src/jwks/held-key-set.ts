@@ -1,5 +1,5 @@
 import type { Clock } from "../lib/clock.js";
-import { notify } from "../lib/notify.js";
+import { createListeners } from "../lib/listeners.js";
 import type { FreshnessHeaders } from "./freshness.js";
 import { hasSameKeys, type KeySet, reuseKeys } from "./key-set.js";
 import type { Validators } from "./validators.js";
@@ -53,7 +53,7 @@ export interface HeldKeySet {
  */
 export function createHeldKeySet(staleMs: number, clock: Clock): HeldKeySet {
   let held: LoadedKeySet | undefined;
-  const listeners = new Set<() => void>();
+  const listeners = createListeners();
   const usableUntilMs = (): number | undefined => held && held.requestedAtMs + held.ttlMs + staleMs;
   return {
     usable: (nowMs = clock.monotonicMs()) => (nowMs < (usableUntilMs() ?? 0) ? held?.keySet : undefined),
@@ -67,15 +67,9 @@ export function createHeldKeySet(staleMs: number, clock: Clock): HeldKeySet {
       const keySet = reuseKeys(loaded.keySet, before);
       const changed = !hasSameKeys(before, keySet);
       held = { ...loaded, keySet };
-      // A copy: one who listens anew when told must not be told again, or this would never end.
-      if (changed) for (const listener of [...listeners]) notify(listener);
+      if (changed) listeners.tell();
       return changed;
     },
-    onChange(listener) {
-      // Its own entry, so that one function may listen twice and each registration ends alone.
-      const entry = (): void => listener();
-      listeners.add(entry);
-      return { [Symbol.dispose]: () => void listeners.delete(entry) };
-    },
+    onChange: (listener) => listeners.add(listener),
   };
 }

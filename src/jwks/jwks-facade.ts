@@ -1,4 +1,4 @@
-import { notify } from "../lib/notify.js";
+import { createListeners } from "../lib/listeners.js";
 import { raceSignal } from "../lib/signal.js";
 import type { Jwks, JwksKeyQuery } from "./jwks.js";
 
@@ -19,11 +19,8 @@ export interface JwksFacade {
 export function createJwksFacade(first: Jwks): JwksFacade {
   let current = first;
   let readying: Promise<void> | undefined;
-  const listeners = new Set<() => void>();
-  const announce = (): void => {
-    for (const listener of listeners) notify(listener);
-  };
-  let listening = current.onChange(announce);
+  const listeners = createListeners();
+  let listening = current.onChange(listeners.tell);
 
   const ask = async <T>(question: (cache: Jwks) => Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
     for (;;) {
@@ -48,12 +45,7 @@ export function createJwksFacade(first: Jwks): JwksFacade {
     snapshot: () => current.snapshot(),
     hydrate: (snapshot) => ask((cache) => cache.hydrate(snapshot), undefined),
     status: () => current.status(),
-    onChange(listener) {
-      // Its own entry, so that one function may listen twice and each registration ends alone.
-      const entry = (): void => listener();
-      listeners.add(entry);
-      return { [Symbol.dispose]: () => void listeners.delete(entry) };
-    },
+    onChange: (listener) => listeners.add(listener),
     [Symbol.dispose]() {},
   };
 
@@ -62,12 +54,12 @@ export function createJwksFacade(first: Jwks): JwksFacade {
     replace(next, ready) {
       listening[Symbol.dispose]();
       current = next;
-      listening = next.onChange(announce);
+      listening = next.onChange(listeners.tell);
       const own = ready?.then(() => {
         if (readying === own) readying = undefined;
       });
       readying = own;
-      announce();
+      listeners.tell();
     },
   };
 }
