@@ -22,9 +22,8 @@ describe("createListeners()", () => {
     listeners.add(() => {
       throw new Error("listener");
     });
-    listeners.add(async () => {
-      throw new Error("listener");
-    });
+    const rejecting = (): unknown => Promise.reject(new Error("listener"));
+    listeners.add(rejecting);
     listeners.add(() => void told++);
     listeners.tell();
     expect(told).toBe(1);
