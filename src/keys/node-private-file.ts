@@ -15,27 +15,25 @@ const MAX_BYTES = 1024 * 1024;
 /**
  * Reads a text file that nobody but its owner can read.
  *
- * The file is opened once, and permissions are those of what was opened: another file put in its place meanwhile is
- * not read. Rejects with {@link CredentialError} `ERR_KEY_MISSING` (no such file), `ERR_KEY_PERMISSIONS` (not readable
- * at all, or readable by others; the message has the command that helps) or `ERR_KEY_INVALID` (no regular file, or more
- * than 1 MiB).
+ * The file is opened once, and owner and permissions are those of what was opened: another file put in its place
+ * meanwhile is not read. Links are followed, and it is what they lead to that is judged.
+ *
+ * Rejects with {@link CredentialError} `ERR_KEY_MISSING` (no such file), `ERR_KEY_PERMISSIONS` (not readable at all,
+ * readable by others, or of another user than this one and root; the message has the command that helps),
+ * `ERR_KEY_INVALID` (no regular file, or more than 1 MiB) or `ERR_CREDENTIAL_STORE` (the system fails to read it).
  */
 export async function readPrivateFile(path: string): Promise<string> {
   // Non-blocking, or else opening a named pipe would wait for its writer.
   const file = await openFile(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const info = await file.stat();
-    if (!info.isFile()) throw new CredentialError("ERR_KEY_INVALID", `${path} is not a regular file`);
-    assertOwnerOnly(path, info.mode, "600");
-    if (info.size > MAX_BYTES) throw new CredentialError("ERR_KEY_INVALID", `${path} is too large`);
-    const buffer = Buffer.alloc(MAX_BYTES + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < buffer.length; length += read) {
-      read = (await file.read(buffer, length, buffer.length - length)).bytesRead;
+    if (!info.isFile()) {
+      throw new CredentialError("ERR_KEY_INVALID", `${path} is not a regular file: name the file itself`);
     }
-    const text = buffer.toString("utf8", 0, length);
-    buffer.fill(0, 0, length);
-    return text;
+    assertOwnerOnly(path, info.mode, "600");
+    return await readText(file, path);
+  } catch (error) {
+    throw error instanceof CredentialError ? error : storeError(`Cannot read ${path}`, error);
   } finally {
     await file.close();
   }
@@ -72,8 +70,29 @@ async function openFile(path: string, flags: number): Promise<FileHandle> {
     if (hasCode(cause, "ENOENT", "ENOTDIR")) {
       throw new CredentialError("ERR_KEY_MISSING", `There is no file ${path}`, { cause });
     }
+    if (!hasCode(cause, "EACCES", "EPERM")) throw storeError(`Cannot open ${path}`, cause);
     const message = `${path} cannot be opened by this user: run as its owner, or give it to this user`;
     throw new CredentialError("ERR_KEY_PERMISSIONS", message, { cause });
+  }
+}
+
+async function readText(file: FileHandle, path: string): Promise<string> {
+  // Read until its end or one byte too many: the size that the system states may be outdated, or 0 for special files.
+  const buffer = Buffer.alloc(MAX_BYTES + 1);
+  let length = 0;
+  try {
+    for (let read = -1; read !== 0 && length < buffer.length; length += read) {
+      read = (await file.read(buffer, length, buffer.length - length)).bytesRead;
+    }
+    if (length > MAX_BYTES) {
+      throw new CredentialError(
+        "ERR_KEY_INVALID",
+        `${path} is too large: it has more than 1 MiB, so it is another file`,
+      );
+    }
+    return buffer.toString("utf8", 0, length);
+  } finally {
+    buffer.fill(0);
   }
 }
 
