@@ -23,9 +23,14 @@ export interface CallContext {
   readonly clock: Clock;
   /** The token that is wanted; its signal is the call's. */
   readonly wanted: TokenRequest;
+  /** Sent along with the token. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
 type Next = ReturnType<Interceptor>;
+
+// Writing it anew costs an allocation as long as the token with each call.
+const headerValues = new WeakMap<Token, string>();
 
 /** Makes a unary call with a token, twice if the first was refused before the handler. */
 export async function callUnary(context: CallContext, req: UnaryRequest, next: Next): Promise<UnaryResponse> {
@@ -86,13 +91,23 @@ async function attempt(
 ): Promise<UnaryResponse | StreamResponse> {
   // A copy: an interceptor around this one that makes the call again must find no header that looks like its caller's.
   const header = new Headers(req.header);
-  header.set("authorization", `Bearer ${token.value}`);
+  header.set("authorization", headerValueOf(token));
+  for (const [name, value] of context.headers) header.set(name, value);
   try {
     return await next({ ...req, header });
   } catch (error) {
     noteRefusal(context, token, error);
     throw error;
   }
+}
+
+function headerValueOf(token: Token): string {
+  let value = headerValues.get(token);
+  if (value === undefined) {
+    value = `Bearer ${token.value}`;
+    headerValues.set(token, value);
+  }
+  return value;
 }
 
 /** The next call shall have another token, whatever becomes of this one. */

@@ -1,12 +1,13 @@
 import type { Interceptor } from "@connectrpc/connect";
 import { toConnectError } from "../connect-errors.js";
 import { type Clock, systemClock } from "../lib/clock.js";
-import { assertNonEmptyString } from "../lib/options.js";
+import { assertBoolean, assertFields, assertNonEmptyString, type FieldsOf } from "../lib/options.js";
 import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
 import { noTelemetry, type Telemetry } from "../telemetry/telemetry.js";
 import type { TokenSource } from "../token/token.js";
 import { callStream, callUnary } from "./authorized-call.js";
 import { cachedTokens, isCachedTokenSource } from "./cached-tokens.js";
+import { readExtraHeaders } from "./extra-headers.js";
 import { createOriginRule, type OriginRule } from "./origin-rule.js";
 
 /** Options of {@link bearerAuth}; every field has a default. */
@@ -20,17 +21,35 @@ export interface BearerAuthOptions {
   readonly origins?: readonly string[];
   /** Whether tokens may go over `http:` to this machine. @defaultValue `true` */
   readonly allowLoopbackHttp?: boolean;
+  /**
+   * Sent with every token and only with one, copied now: what some servers want to be told beside it, such as its kind.
+   * @defaultValue none
+   */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Where refreshes and repeated calls are counted. @defaultValue nowhere */
   readonly telemetry?: Telemetry;
   /** Time of the token cache. @defaultValue the clock of this machine */
   readonly clock?: Clock;
 }
 
+const OPTIONS: FieldsOf<BearerAuthOptions> = {
+  audience: true,
+  origins: true,
+  allowLoopbackHttp: true,
+  headers: true,
+  telemetry: true,
+  clock: true,
+};
+
+/** Headers that belong to the call or its protocol. */
+const OWN_HEADERS = ["authorization", "content-length", "content-type", "cookie", "host"];
+
 /**
  * Creates a client interceptor that sends a bearer token with every call, of all four kinds.
  *
  * **Which token.** The source is asked through a cache ({@link cachedTokens}; given one, that is used), so that a call
- * normally costs a look-up. The wait for a token counts against the call's deadline and ends with its signal.
+ * normally costs a look-up. A source with a `cacheKey` sees the `contextValues` of the call. The wait for a token counts
+ * against the call's deadline and ends with its signal.
  *
  * **Where to.** `origins` names where tokens may go. Without it, a source that makes tokens for the origin of each call,
  * such as {@link signedJwt} without an audience, serves every origin with its own token, and every other source serves
@@ -64,13 +83,18 @@ export interface BearerAuthOptions {
  * @param source - Where the tokens come from; it stands for one identity.
  * @param options - Audience, origins and collaborators; every field has a default.
  * @returns An interceptor, safe to share between transports: they share the cache and the origin of the first call.
- * @throws TypeError if `audience` is empty, or an entry of `origins` is no origin or not safe.
+ * @throws TypeError if `audience` is empty, an entry of `origins` is no origin or not safe, `headers` cannot be sent or
+ * belong to the call, or an option is unknown or of the wrong type.
+ * @throws RangeError if the lifetime that the source states is not positive or above 24 hours.
  */
 export function bearerAuth(source: TokenSource, options: BearerAuthOptions = {}): Interceptor {
+  assertFields("options", options, OPTIONS);
   const { audience, origins, allowLoopbackHttp = true, clock = systemClock } = options;
   const telemetry = createGuardedTelemetry(options.telemetry ?? noTelemetry);
   if (audience !== undefined) assertNonEmptyString("audience", audience);
+  assertBoolean("allowLoopbackHttp", allowLoopbackHttp);
   const tokens = isCachedTokenSource(source) ? source : cachedTokens(source, { telemetry, clock });
+  const headers = [...readExtraHeaders(options.headers ?? {}, OWN_HEADERS)];
   const rule = createOriginRule({
     ...(origins !== undefined && { origins }),
     // A token for one fixed audience is as good at the second origin as at the first.
@@ -82,8 +106,9 @@ export function bearerAuth(source: TokenSource, options: BearerAuthOptions = {})
     if (req.header.has("authorization")) return next(req);
     const origin = permittedOrigin(rule, req.url);
     if (origin === undefined) return next(req);
-    const wanted = { audience: audience ?? origin, origin, signal: req.signal };
-    const context = { tokens, telemetry, clock, wanted };
+    const { contextValues, signal } = req;
+    const wanted = { audience: audience ?? origin, origin, contextValues, signal };
+    const context = { tokens, telemetry, clock, wanted, headers };
     return req.stream ? callStream(context, req, next) : callUnary(context, req, next);
   };
 }

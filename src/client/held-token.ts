@@ -15,19 +15,17 @@ export interface HeldToken {
 
 /** When a token is replaced. */
 export const REFRESH: Readonly<
-  Record<"lifeShare" | "jitterShare" | "marginMs" | "earliestLifeShare" | "longestLifeMs" | "leastIntervalMs", number>
+  Record<"lifeShare" | "jitterShare" | "earliestLifeShare" | "longestLifeMs" | "leastIntervalMs", number>
 > = {
   /** Part of its life after which a token is replaced. */
   lifeShare: 0.8,
   /** By how much of that part the moment is brought forward, at random, so that a fleet does not refresh at once. */
   jitterShare: 0.1,
-  /** It is replaced at least this long before it expires … */
-  marginMs: 30_000,
-  /** … but never before this part of its life. */
+  /** It is never replaced before this part of its life, whatever the margin. */
   earliestLifeShare: 0.5,
   /** A token of longer life is replaced as if it lived for this long. */
   longestLifeMs: 24 * 60 * 60 * 1_000,
-  /** Least time between two refreshes when a source gives tokens that are due for replacement already. */
+  /** Least time between two refreshes, when a source gives tokens that are due already or end at once. */
   leastIntervalMs: 1_000,
 };
 
@@ -40,10 +38,11 @@ export const REFRESH: Readonly<
  * @param token - What the source gave; copied.
  * @param clock - The time.
  * @param random - Gives numbers from 0 to 1, for the jitter.
+ * @param marginMs - How long before its expiry it is replaced at the latest, half of its life permitting.
  * @throws TokenSourceError `ERR_TOKEN_SOURCE_INVALID` when the value cannot stand in a header or there is no instant of
  * expiry, `ERR_TOKEN_SOURCE_UNAVAILABLE` when the token has expired.
  */
-export function holdToken(token: Token, clock: Clock, random: () => number): HeldToken {
+export function holdToken(token: Token, clock: Clock, random: () => number, marginMs: number): HeldToken {
   // Sources are code of others: what they give is not taken for a token before it looks like one.
   const { value, expiresAtMs, issuedAtMs }: Partial<Token> = token ?? {};
   if (typeof value !== "string" || !isToken68(value)) {
@@ -59,7 +58,7 @@ export function holdToken(token: Token, clock: Clock, random: () => number): Hel
   const ageMs = typeof issuedAtMs === "number" && issuedAtMs < nowMs ? nowMs - issuedAtMs : 0;
   return {
     token: Object.freeze({ value, expiresAtMs, issuedAtMs: nowMs - ageMs }),
-    refreshAtMs: monotonicMs + refreshDelayMs(Math.min(leftMs, REFRESH.longestLifeMs), ageMs, random),
+    refreshAtMs: monotonicMs + refreshDelayMs(Math.min(leftMs, REFRESH.longestLifeMs), ageMs, random, marginMs),
     endsAtMs: monotonicMs + leftMs,
   };
 }
@@ -72,11 +71,11 @@ export function isUsable(held: HeldToken, clock: Clock): boolean {
   return clock.nowMs() < held.token.expiresAtMs && clock.monotonicMs() < held.endsAtMs;
 }
 
-function refreshDelayMs(leftMs: number, ageMs: number, random: () => number): number {
+function refreshDelayMs(leftMs: number, ageMs: number, random: () => number, marginMs: number): number {
   const lifeMs = leftMs + ageMs;
   const shareMs = lifeMs * REFRESH.lifeShare * (1 - REFRESH.jitterShare * random());
-  const dueAgeMs = Math.max(lifeMs * REFRESH.earliestLifeShare, Math.min(shareMs, lifeMs - REFRESH.marginMs));
-  if (dueAgeMs > ageMs) return dueAgeMs - ageMs;
-  // The source keeps tokens itself and gave an old one: ask again later, and not with every call.
-  return Math.max(leftMs / 2, REFRESH.leastIntervalMs);
+  const dueAgeMs = Math.max(lifeMs * REFRESH.earliestLifeShare, Math.min(shareMs, lifeMs - marginMs));
+  // One that is due already comes from a source that keeps tokens itself: ask again later, and not with every call.
+  const delayMs = dueAgeMs > ageMs ? dueAgeMs - ageMs : leftMs / 2;
+  return Math.max(delayMs, REFRESH.leastIntervalMs);
 }

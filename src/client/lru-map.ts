@@ -2,8 +2,8 @@
 export interface LruMap<K, V> {
   /** Gives the value, which counts as used now. */
   get(key: K): V | undefined;
-  /** Stores a value, and forgets the one not used for longest when there is no room. */
-  set(key: K, value: V): void;
+  /** Stores a value; gives the one not used for longest, now forgotten, when there was no room for it. */
+  set(key: K, value: V): V | undefined;
   /** The values, in no particular order. */
   values(): IterableIterator<V>;
   /** Forgets everything. */
@@ -21,6 +21,13 @@ export function createLruMap<K, V extends object>(maxEntries: number): LruMap<K,
   // A Map keeps the order of insertion: the first key is the one not used for longest.
   const entries = new Map<K, V>();
   let newest: V | undefined;
+  const deleteOldest = (): V | undefined => {
+    for (const [key, value] of entries) {
+      entries.delete(key);
+      return value;
+    }
+    return undefined;
+  };
   return {
     get(key) {
       const value = entries.get(key);
@@ -32,14 +39,10 @@ export function createLruMap<K, V extends object>(maxEntries: number): LruMap<K,
     },
     set(key, value) {
       entries.delete(key);
-      if (entries.size >= maxEntries) {
-        for (const oldest of entries.keys()) {
-          entries.delete(oldest);
-          break;
-        }
-      }
+      const forgotten = entries.size >= maxEntries ? deleteOldest() : undefined;
       entries.set(key, value);
       newest = value;
+      return forgotten;
     },
     values: () => entries.values(),
     clear() {

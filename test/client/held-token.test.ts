@@ -1,16 +1,21 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { holdToken, isUsable, REFRESH } from "../../src/client/held-token.js";
+import { holdToken, isUsable } from "../../src/client/held-token.js";
 import { createManualClock } from "../../src/testing/manual-clock.js";
 import type { Token } from "../../src/token/token.js";
 
 const HOUR = 3_600_000;
+const MARGIN = 30_000;
 const noJitter = (): number => 0;
 const fullJitter = (): number => 1;
 
-function hold(token: Partial<Token>, random = noJitter): { readonly refreshInMs: number; readonly endsInMs: number } {
+function hold(
+  token: Partial<Token>,
+  random = noJitter,
+  marginMs = MARGIN,
+): { readonly refreshInMs: number; readonly endsInMs: number } {
   const clock = createManualClock(1_000_000_000_000);
-  const held = holdToken({ value: "t", expiresAtMs: clock.nowMs() + HOUR, ...token }, clock, random);
+  const held = holdToken({ value: "t", expiresAtMs: clock.nowMs() + HOUR, ...token }, clock, random, marginMs);
   return { refreshInMs: held.refreshAtMs - clock.monotonicMs(), endsInMs: held.endsAtMs - clock.monotonicMs() };
 }
 
@@ -24,6 +29,16 @@ describe("holdToken()", () => {
 
   it("K5: is due 30 s before it expires when that comes first", () => {
     expect(hold({ expiresAtMs: NOW + 100_000 }).refreshInMs).toBe(70_000);
+  });
+
+  it("K5: is due by another margin when it was told one", () => {
+    expect(hold({ expiresAtMs: NOW + 100_000 }, noJitter, 45_000).refreshInMs).toBe(55_000);
+    expect(hold({ expiresAtMs: NOW + 100_000 }, noJitter, 90_000).refreshInMs).toBe(50_000);
+  });
+
+  it("K6: is not due within a second, however short its life", () => {
+    expect(hold({ expiresAtMs: NOW + 1_200 }).refreshInMs).toBe(1_000);
+    expect(hold({ expiresAtMs: NOW + 1 }).refreshInMs).toBe(1_000);
   });
 
   it("K5: is never due before half of its life", () => {
@@ -78,7 +93,7 @@ describe("holdToken()", () => {
         (lifeMs, random) => {
           const { refreshInMs } = hold({ expiresAtMs: NOW + lifeMs, issuedAtMs: NOW }, () => random);
           expect(refreshInMs).toBeGreaterThanOrEqual(lifeMs * 0.5 - 1);
-          expect(refreshInMs).toBeLessThanOrEqual(lifeMs - REFRESH.marginMs + 1);
+          expect(refreshInMs).toBeLessThanOrEqual(lifeMs - MARGIN + 1);
         },
       ),
     );
@@ -87,7 +102,7 @@ describe("holdToken()", () => {
   it("is a frozen copy", () => {
     const clock = createManualClock();
     const token = { value: "t", expiresAtMs: clock.nowMs() + HOUR };
-    const held = holdToken(token, clock, noJitter);
+    const held = holdToken(token, clock, noJitter, MARGIN);
     token.value = "other";
     expect(held.token.value).toBe("t");
     expect(held.token).toSatisfy(Object.isFrozen);
@@ -97,7 +112,7 @@ describe("holdToken()", () => {
 describe("isUsable()", () => {
   it("ends with the expiry on the wall clock", () => {
     const clock = createManualClock();
-    const held = holdToken({ value: "t", expiresAtMs: clock.nowMs() + HOUR }, clock, noJitter);
+    const held = holdToken({ value: "t", expiresAtMs: clock.nowMs() + HOUR }, clock, noJitter, MARGIN);
     clock.setWallClock(clock.nowMs() + HOUR - 1);
     expect(isUsable(held, clock)).toBe(true);
     clock.setWallClock(clock.nowMs() + 1);
@@ -106,7 +121,7 @@ describe("isUsable()", () => {
 
   it("D7: ends after the same time when the wall clock was put back", async () => {
     const clock = createManualClock();
-    const held = holdToken({ value: "t", expiresAtMs: clock.nowMs() + HOUR }, clock, noJitter);
+    const held = holdToken({ value: "t", expiresAtMs: clock.nowMs() + HOUR }, clock, noJitter, MARGIN);
     await clock.advance(HOUR - 1);
     clock.setWallClock(clock.nowMs() - HOUR);
     expect(isUsable(held, clock)).toBe(true);

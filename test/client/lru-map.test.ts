@@ -15,6 +15,15 @@ describe("createLruMap()", () => {
     expect(map.size).toBe(2);
   });
 
+  it("gives what it forgets, and nothing when there was room", () => {
+    const map = createLruMap<string, object>(2);
+    const [a, b, second] = [{}, {}, {}];
+    expect(map.set("a", a)).toBeUndefined();
+    expect(map.set("b", b)).toBeUndefined();
+    expect(map.set("b", second)).toBeUndefined();
+    expect(map.set("c", {})).toBe(a);
+  });
+
   it("overwrites a value without forgetting another", () => {
     const map = createLruMap<string, object>(2);
     const [a, b, second] = [{}, {}, {}];

@@ -20,6 +20,19 @@ describe("backoffMs()", () => {
       expect(backoffMs(new TokenSourceError(code, "no"), 1, () => 0)).toBe(30_000);
     },
   );
+
+  it.each([
+    ["longer than its own wait", "ERR_TOKEN_SOURCE_UNAVAILABLE", 5_000, 5_000],
+    ["shorter than its own wait", "ERR_TOKEN_SOURCE_UNAVAILABLE", 10, 1_000],
+    ["longer than the cool-down", "ERR_TOKEN_SOURCE_REFUSED", 60_000, 60_000],
+    ["shorter than the cool-down", "ERR_TOKEN_SOURCE_REFUSED", 1_000, 30_000],
+    ["for good", "ERR_TOKEN_SOURCE_UNAVAILABLE", Number.POSITIVE_INFINITY, 3_600_000],
+    ["for a day", "ERR_TOKEN_SOURCE_UNAVAILABLE", 86_400_000, 3_600_000],
+    ["for no number", "ERR_TOKEN_SOURCE_UNAVAILABLE", Number.NaN, 1_000],
+    ["for less than nothing", "ERR_TOKEN_SOURCE_UNAVAILABLE", -5, 1_000],
+  ] as const)("K8: waits as long as the source asks, within an hour: %s", (_, code, retryAfterMs, expectedMs) => {
+    expect(backoffMs(new TokenSourceError(code, "wait", { retryAfterMs }), 1, () => 1)).toBe(expectedMs);
+  });
 });
 
 describe("toSourceFailure()", () => {
