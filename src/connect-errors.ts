@@ -203,3 +203,14 @@ export function readWireReason(error: ConnectError): WireReason | undefined {
   const info = error.findDetails(ErrorInfoSchema).find(({ domain }) => domain === ERROR_DOMAIN);
   return WIRE_REASONS.find((reason) => reason === info?.reason);
 }
+
+/**
+ * Reads back, on the client, how long a server asks to be left alone, from the `google.rpc.RetryInfo` of an error.
+ *
+ * @param error - An error of a call.
+ * @returns Milliseconds, whatever the server wrote; undefined when it did not say.
+ */
+export function readRetryInfoMs(error: ConnectError): number | undefined {
+  const delay = error.findDetails(RetryInfoSchema).find(({ retryDelay }) => retryDelay !== undefined)?.retryDelay;
+  return delay === undefined ? undefined : Number(delay.seconds) * 1_000 + delay.nanos / 1_000_000;
+}

@@ -6,6 +6,7 @@
  *
  * @module
  */
+export { type CorsHeaders, corsHeaders } from "./client/cors-headers.js";
 export { type ConnectErrorOptions, ERROR_DOMAIN, toConnectError, type WireReason } from "./connect-errors.js";
 export {
   type AccessDeniedCode,

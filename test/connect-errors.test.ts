@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
-import { readWireReason, toConnectError } from "../src/connect-errors.js";
+import { readRetryInfoMs, readWireReason, toConnectError } from "../src/connect-errors.js";
 import {
   type AccessDeniedCode,
   AccessDeniedError,
@@ -178,5 +178,13 @@ describe("readWireReason()", () => {
     ]);
     expect(readWireReason(other)).toBeUndefined();
     expect(readWireReason(new ConnectError("x"))).toBeUndefined();
+  });
+});
+
+describe("readRetryInfoMs()", () => {
+  it("gives back the wait that toConnectError() put in, to the millisecond", () => {
+    const error = toConnectError(new KeysUnavailableError("ERR_KEYS_UNAVAILABLE", "", { retryAfterMs: 2_500 }));
+    expect(readRetryInfoMs(error)).toBe(2_500);
+    expect(readRetryInfoMs(new ConnectError("x", Code.Unavailable))).toBeUndefined();
   });
 });

@@ -46,6 +46,7 @@ function guardMessages(messages: Messages, guard: ResponseGuard & { finished?():
       let inner: AsyncIterator<Message> = messages[Symbol.asyncIterator]();
       let opening: Promise<IteratorResult<Message>> | undefined;
       let opened = false;
+      let left = false;
       const pass = (result: IteratorResult<Message>): IteratorResult<Message> => {
         opened = true;
         if (result.done === true) guard.finished?.();
@@ -62,7 +63,10 @@ function guardMessages(messages: Messages, guard: ResponseGuard & { finished?():
           const other = await guard.reopen?.(error);
           if (other === undefined) return fail(error);
           inner = other.message[Symbol.asyncIterator]();
-          return step();
+          if (!left) return step();
+          opened = true;
+          await inner.return?.();
+          return { done: true, value: undefined };
         });
       const outer: AsyncIterator<Message> = {
         next() {
@@ -73,7 +77,12 @@ function guardMessages(messages: Messages, guard: ResponseGuard & { finished?():
         },
       };
       // An iterator without return() or throw() must not seem to have them: callers choose by their presence.
-      if (inner.return !== undefined) outer.return = async (value) => inner.return?.(value) ?? { done: true, value };
+      if (inner.return !== undefined) {
+        outer.return = async (value) => {
+          left = true;
+          return inner.return?.(value) ?? { done: true, value };
+        };
+      }
       if (inner.throw !== undefined) {
         outer.throw = async (error) => {
           if (inner.throw === undefined) throw error;

@@ -42,3 +42,9 @@ export function isIdempotent(method: DescMethod): boolean {
     method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
   );
 }
+
+/** Tells whether a stream was ended, or a call refused, because its token expired; a new one may be accepted. */
+export function isTokenExpired(error: unknown): boolean {
+  if (!(error instanceof ConnectError) || error.code !== Code.Unauthenticated) return false;
+  return readWireReason(error) === "TOKEN_EXPIRED";
+}

@@ -128,6 +128,32 @@ describe("guardResponse()", () => {
     expect(await full.next()).toEqual({ done: true, value: undefined });
   });
 
+  it("finishes the other stream too when the consumer left before it was there", async () => {
+    const other = Promise.withResolvers<StreamResponse>();
+    let finished = 0;
+    const message: AsyncIterable<unknown> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => Promise.reject(new Error("must not be read")),
+        return: async () => {
+          finished++;
+          return { done: true, value: undefined };
+        },
+      }),
+    };
+    const asked = Promise.withResolvers<void>();
+    const watched = guard(() => {
+      asked.resolve();
+      return other.promise;
+    });
+    const iterator = guardResponse(respond([refused]), watched).message[Symbol.asyncIterator]();
+    const step = iterator.next();
+    await asked.promise;
+    expect(await iterator.return?.()).toEqual({ done: true, value: undefined });
+    other.resolve(respond([], "second", message));
+    expect(await step).toEqual({ done: true, value: undefined });
+    expect(finished).toBe(1);
+  });
+
   it("passes throw() on to the stream", async () => {
     const iterator = guardResponse(respond([1, 2]), guard()).message[Symbol.asyncIterator]();
     await iterator.next();

@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
 import { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
-import { isIdempotent, readRefusal } from "../../src/client/refusal.js";
+import { isIdempotent, isTokenExpired, readRefusal } from "../../src/client/refusal.js";
 import { toConnectError } from "../../src/connect-errors.js";
 import { AccessDeniedError, KeysUnavailableError, TokenRejectedError } from "../../src/errors.js";
 
@@ -62,5 +62,19 @@ describe("isIdempotent()", () => {
   it("goes by what the method declares", () => {
     expect(isIdempotent(EchoService.method.get)).toBe(true);
     expect(isIdempotent(EchoService.method.unary)).toBe(false);
+  });
+});
+
+describe("isTokenExpired()", () => {
+  it("tells an expired token from every other refusal", () => {
+    expect(isTokenExpired(toConnectError(new TokenRejectedError("ERR_TOKEN_EXPIRED", "old")))).toBe(true);
+    expect(isTokenExpired(toConnectError(new TokenRejectedError("ERR_TOKEN_REVOKED", "gone")))).toBe(false);
+    expect(isTokenExpired(unauthenticated('Bearer error="invalid_token"'))).toBe(false);
+  });
+
+  it("believes the reason only with the code and the domain that it belongs to", () => {
+    expect(isTokenExpired(withReason(new ConnectError("x", Code.Internal), "TOKEN_EXPIRED"))).toBe(false);
+    expect(isTokenExpired(withReason(unauthenticated(), "TOKEN_EXPIRED", "other.example"))).toBe(false);
+    expect(isTokenExpired(new TokenRejectedError("ERR_TOKEN_EXPIRED", "old"))).toBe(false);
   });
 });

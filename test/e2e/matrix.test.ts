@@ -2,6 +2,7 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
 import { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
+import { explainAuthError } from "../../src/client.js";
 import { createServerAuth, type ServerAuth } from "../../src/server.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
 import { callEcho, KINDS, type Kind } from "../support/echo-calls.js";
@@ -82,6 +83,7 @@ function describeMatrix(httpVersion: "1.1" | "2", protocols: readonly Protocol[]
         const [info] = error.findDetails(ErrorInfoSchema);
         expect([error.code, error.metadata.get("www-authenticate"), info?.reason]).toEqual(refusal);
         expect(info?.domain).toBe("latchkey");
+        expect(explainAuthError(error)).toMatchObject({ reason: refusal[2], origin: "server" });
         // Handlers of request streams start before the first message is there, and are given none.
         const startsEarly = orgId !== undefined && (kind === "clientStream" || kind === "bidiStream");
         expect([echo.calls(), echo.delivered()]).toEqual([startsEarly ? 1 : 0, 0]);

@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { type AuthFailure, explainAuthError } from "../../client/explain-auth-error.js";
 import { AuthError, ConfigError } from "../../errors.js";
-import { isConnectionError, refusalReason } from "./error-info.js";
+import { isConnectionError } from "./error-info.js";
 import { toTerminalText } from "./terminal-text.js";
 
 /** What a call was made with, as far as it helps to say what went wrong. */
@@ -30,9 +31,12 @@ export function describeError(error: unknown): string | undefined {
   return undefined;
 }
 
-function describeCallFailure(error: ConnectError, { server, credential }: CallContext): string {
-  const { name, roles } = credential;
-  const reason = refusalReason(error);
+function describeCallFailure(error: ConnectError, context: CallContext): string {
+  const { server } = context;
+  const failure = explainAuthError(error);
+  if (failure?.origin === "token_source") {
+    return `no token could be made with credential ${context.credential.name}: ${failure.message}`;
+  }
   if (isConnectionError(error.cause)) {
     return `cannot reach the server at ${server}: start one with \`latchkey server\`, or name another one with --server`;
   }
@@ -43,29 +47,41 @@ function describeCallFailure(error: ConnectError, { server, credential }: CallCo
       `one that no public authority has signed is made known with NODE_EXTRA_CA_CERTS=FILE`
     );
   }
+  if (failure !== undefined) return describeAuthFailure(failure, error, context);
   switch (error.code) {
-    case Code.Unauthenticated:
-      if (reason === "TOKEN_EXPIRED") {
-        return `the server at ${server} refused the token of credential ${name} as expired: compare the clocks of the two machines`;
-      }
-      return (
-        `the server at ${server} refused the token of credential ${name}: it may have been revoked, or changed on the server. ` +
-        `An admin sees it in \`latchkey credentials list --remote\``
-      );
-    case Code.PermissionDenied: {
-      // Said by the gate, or by the service about this one object.
-      const text = reason === "ACCESS_DENIED" ? "" : ` (${toTerminalText(error.rawMessage)})`;
-      const held = roles.length === 0 ? "no role that is known here" : `the role ${roles.join(", ")}`;
-      return `credential ${name} may not do this${text}: it has ${held}. Use another one with --credential, or ask an admin`;
-    }
     case Code.Unavailable:
     case Code.DeadlineExceeded:
-      if (reason !== undefined) return `the server at ${server} cannot check tokens at present: try again later`;
       return `the server at ${server} is not available at present (${toTerminalText(error.rawMessage)}): try again later`;
     case Code.ResourceExhausted:
       return `the server at ${server} refused: ${toTerminalText(error.rawMessage)}`;
     default:
       return `the server refused: ${toTerminalText(error.rawMessage)}`;
+  }
+}
+
+function describeAuthFailure(
+  { action, reason, retryAfterMs }: AuthFailure,
+  { rawMessage }: ConnectError,
+  { server, credential: { name, roles } }: CallContext,
+): string {
+  switch (action) {
+    case "retry":
+      return `the server at ${server} refused the token of credential ${name} as expired: compare the clocks of the two machines`;
+    case "ask_for_access": {
+      // Said by the gate, or by the service about this one object.
+      const text = reason === "ACCESS_DENIED" ? "" : ` (${toTerminalText(rawMessage)})`;
+      const held = roles.length === 0 ? "no role that is known here" : `the role ${roles.join(", ")}`;
+      return `credential ${name} may not do this${text}: it has ${held}. Use another one with --credential, or ask an admin`;
+    }
+    case "wait": {
+      const when = retryAfterMs === undefined ? "later" : `in ${Math.ceil(retryAfterMs / 1_000)} s`;
+      return `the server at ${server} cannot check tokens at present: try again ${when}`;
+    }
+    default:
+      return (
+        `the server at ${server} refused the token of credential ${name}: it may have been revoked, or changed on the server. ` +
+        `An admin sees it in \`latchkey credentials list --remote\``
+      );
   }
 }
 

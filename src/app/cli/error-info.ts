@@ -1,22 +1,14 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { readWireReason, type WireReason } from "../../connect-errors.js";
+import { explainAuthError } from "../../client/explain-auth-error.js";
 
-/** Why the server refused; undefined when it did not say. */
-export function refusalReason(error: unknown): WireReason | undefined {
-  return readWireReason(ConnectError.from(error));
-}
-
-/** Tells whether a stream ended because the token it was opened with did: open it again, with a new one. */
-export function isTokenExpired(error: unknown): boolean {
-  return ConnectError.from(error).code === Code.Unauthenticated && refusalReason(error) === "TOKEN_EXPIRED";
-}
+export { isTokenExpired } from "../../client/refusal.js";
 
 /** Tells whether the same call may succeed later: the server is away, busy or restarting, or the connection broke. */
 export function isTransient(error: unknown): boolean {
   const refusal = ConnectError.from(error);
   const { code } = refusal;
   // A quota is exhausted for good, the gate's queue only for a moment.
-  if (code === Code.ResourceExhausted) return refusalReason(error) === "OVERLOADED";
+  if (code === Code.ResourceExhausted) return explainAuthError(refusal)?.action === "wait";
   if (code === Code.Unavailable || code === Code.Aborted || code === Code.DeadlineExceeded) return true;
   // A connection that ends under a call, as when a server stops, comes as "internal" or "unknown"; the server did not
   // say so.

@@ -1,15 +1,8 @@
 import type { Job, JobEvent } from "#gen/latchkey/jobs/v1/jobs_pb.js";
+import { resumable } from "../../client/resumable.js";
 import { type Clock, systemClock } from "../../lib/clock.js";
 import type { Connection } from "./connection.js";
-import { backoffMs, delay } from "./delay.js";
-import { isTokenExpired, isTransient } from "./error-info.js";
-
-const DEFAULTS = {
-  /** How often in a row the server may be away. */
-  maxFailures: 8,
-  /** A stream that ends sooner with an expired token did not end of age. */
-  shortStreamMs: 1_000,
-} satisfies Record<string, number>;
+import { isTransient } from "./error-info.js";
 
 /** Options of {@link followJob}. */
 export interface FollowJobOptions {
@@ -21,43 +14,46 @@ export interface FollowJobOptions {
   readonly onEvent: (event: JobEvent) => Promise<void> | void;
   /** Ends the following. */
   readonly signal: AbortSignal;
-  /** Tells how long a stream was open. @defaultValue that of this machine */
+  /** Time of streams and waits. @defaultValue that of this machine */
   readonly clock?: Clock;
 }
+
+const KEEP_ALIVE_MS = 60 * 60 * 1_000;
 
 /**
  * Follows the events of a job until it has ended. When the stream ends before, because its token expired or the server
  * went away, it is opened again where it stopped.
  *
- * Rejects with the `ConnectError` of a refusal, or when the server was away 8 times in a row.
+ * Rejects with the `ConnectError` of a refusal, or when the server was away 8 times in a row; with what `onEvent` throws.
  *
  * @returns The job after its end.
  */
 export async function followJob(options: FollowJobOptions): Promise<Job> {
   const { connection, jobId, onEvent, signal, clock = systemClock } = options;
-  let afterSequence = options.afterSequence;
-  let failures = 0;
-  for (;;) {
-    const openedAtMs = clock.monotonicMs();
-    try {
-      for await (const { item } of connection.events.streamJobEvents({ jobId, afterSequence }, { signal })) {
-        failures = 0;
-        if (item.case === "endedJob") return item.value;
-        if (item.case !== "event" || item.value.sequence <= afterSequence) continue;
-        afterSequence = item.value.sequence;
-        await onEvent(item.value);
-      }
-    } catch (error) {
-      const expired = isTokenExpired(error);
-      const again = expired || isTransient(error);
-      if (signal.aborted || !again || failures >= DEFAULTS.maxFailures) throw error;
-      // A job may wait, or be silent, for longer than any number of tokens lives.
-      if (expired && clock.monotonicMs() - openedAtMs >= DEFAULTS.shortStreamMs) {
-        failures = 0;
-        continue;
-      }
+  let seen = options.afterSequence;
+  const stream = resumable(
+    (afterSequence: bigint | undefined, own) =>
+      connection.events.streamJobEvents({ jobId, afterSequence: afterSequence ?? seen }, { signal: own }),
+    {
+      // A server that repeats an event must not make us go back.
+      cursor: ({ item }) => (item.case === "event" && item.value.sequence > seen ? item.value.sequence : undefined),
+      reopenAtEnd: true,
+      isTransient,
+      signal,
+      clock,
+    },
+  );
+  // While it waits for its server, nothing else keeps the command from ending.
+  const keepAlive = setInterval(() => {}, KEEP_ALIVE_MS);
+  try {
+    for await (const { item } of stream) {
+      if (item.case === "endedJob") return item.value;
+      if (item.case !== "event" || item.value.sequence <= seen) continue;
+      seen = item.value.sequence;
+      await onEvent(item.value);
     }
-    failures++;
-    await delay(backoffMs(failures), signal);
+  } finally {
+    clearInterval(keepAlive);
   }
+  throw new Error("a stream that is opened again at its end has none");
 }

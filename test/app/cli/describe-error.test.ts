@@ -2,7 +2,13 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { describeError, explainingFailures } from "../../../src/app/cli/describe-error.js";
 import { toConnectError } from "../../../src/connect-errors.js";
-import { AccessDeniedError, ConfigError, KeysUnavailableError, TokenRejectedError } from "../../../src/errors.js";
+import {
+  AccessDeniedError,
+  ConfigError,
+  KeysUnavailableError,
+  TokenRejectedError,
+  TokenSourceError,
+} from "../../../src/errors.js";
 
 const context = { server: "http://127.0.0.1:8090", credential: { name: "laptop", roles: ["worker"] } };
 
@@ -62,6 +68,21 @@ describe("explainingFailures()", () => {
       "a server without keys",
       toConnectError(new KeysUnavailableError("ERR_KEYS_UNAVAILABLE", "")),
       /cannot check tokens at present/,
+    ],
+    [
+      "a server without keys that knows for how long",
+      toConnectError(new KeysUnavailableError("ERR_KEYS_UNAVAILABLE", "", { retryAfterMs: 2_500 })),
+      /cannot check tokens at present: try again in 3 s$/,
+    ],
+    [
+      "a server that is overloaded",
+      toConnectError(new KeysUnavailableError("ERR_TOO_MANY_PENDING", "")),
+      /cannot check tokens at present: try again later$/,
+    ],
+    [
+      "a token that could not be made",
+      toConnectError(new TokenSourceError("ERR_TOKEN_SOURCE_UNAVAILABLE", "")),
+      /^no token could be made with credential laptop: No token could be obtained/,
     ],
     [
       "a server that stops",

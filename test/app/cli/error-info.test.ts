@@ -1,12 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import {
-  isConnectionError,
-  isLeaseLost,
-  isTokenExpired,
-  isTransient,
-  refusalReason,
-} from "../../../src/app/cli/error-info.js";
+import { isConnectionError, isLeaseLost, isTokenExpired, isTransient } from "../../../src/app/cli/error-info.js";
 import { toConnectError } from "../../../src/connect-errors.js";
 import { KeysUnavailableError, TokenRejectedError } from "../../../src/errors.js";
 
@@ -15,14 +9,6 @@ const rejected = toConnectError(new TokenRejectedError("ERR_TOKEN_SIGNATURE", ""
 const overloaded = toConnectError(new KeysUnavailableError("ERR_TOO_MANY_PENDING", ""));
 const withCause = (cause: unknown): ConnectError => new ConnectError("x", Code.Internal, undefined, undefined, cause);
 const system = (code: string): Error => Object.assign(new Error(code), { code });
-
-describe("refusalReason()", () => {
-  it("gives the reason that latchkey's servers state", () => {
-    expect(refusalReason(expired)).toBe("TOKEN_EXPIRED");
-    expect(refusalReason(rejected)).toBe("TOKEN_REJECTED");
-    expect(refusalReason(new Error("x"))).toBeUndefined();
-  });
-});
 
 describe("isTokenExpired()", () => {
   it("tells an expired token from a bad one", () => {

@@ -3,7 +3,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { JobState, type StreamJobEventsResponseSchema } from "#gen/latchkey/jobs/v1/jobs_pb.js";
 import { followJob } from "../../../src/app/cli/follow-job.js";
-import { createManualClock } from "../../../src/testing/manual-clock.js";
+import { createManualClock, type ManualClock } from "../../../src/testing/manual-clock.js";
+import { startChildScript } from "../../support/child-script.js";
 import { aborted, away, connectJobClients, tokenExpired } from "../../support/job-clients.js";
 
 type Item = NonNullable<MessageInitShape<typeof StreamJobEventsResponseSchema>["item"]>;
@@ -15,7 +16,10 @@ const event = (sequence: bigint): Item => ({
 const ended: Item = { case: "endedJob", value: { state: JobState.COMPLETED, result: { exitCode: 0 } } };
 
 /** Follows a job; `stream` is called for each stream with its number, from 1 on. */
-function setUp(stream: (stream: number, signal: AbortSignal) => AsyncIterable<Item>) {
+function setUp(
+  stream: (stream: number, signal: AbortSignal) => AsyncIterable<Item>,
+  onEvent: () => Promise<void> | void = () => {},
+) {
   const cursors: bigint[] = [];
   const seen: bigint[] = [];
   const connection = connectJobClients({
@@ -33,10 +37,23 @@ function setUp(stream: (stream: number, signal: AbortSignal) => AsyncIterable<It
     clock,
     jobId: "1",
     afterSequence: 0n,
-    onEvent: ({ sequence }) => void seen.push(sequence),
+    onEvent({ sequence }) {
+      seen.push(sequence);
+      return onEvent();
+    },
     signal: controller.signal,
   });
   return { job, cursors, seen, controller, clock };
+}
+
+/** Lets time pass until the work has ended. */
+async function passWaits(clock: ManualClock, work: Promise<unknown>): Promise<void> {
+  let over = false;
+  const note = (): void => {
+    over = true;
+  };
+  work.then(note, note);
+  while (!over) await clock.advance(1_000);
 }
 
 describe("followJob()", () => {
@@ -52,7 +69,7 @@ describe("followJob()", () => {
     ["the token expired", tokenExpired],
     ["the server went away", away],
   ])("goes on where it was when %s, without a gap and without a repetition", async (_name, failure) => {
-    const { job, cursors, seen } = setUp(async function* (stream) {
+    const { job, cursors, seen, clock } = setUp(async function* (stream) {
       if (stream === 1) {
         yield* [event(1n), event(2n)];
         throw failure();
@@ -60,7 +77,7 @@ describe("followJob()", () => {
       // A server that repeats the last event does no harm.
       yield* [event(2n), event(3n), ended];
     });
-    await job;
+    await passWaits(clock, job);
     expect(cursors).toEqual([0n, 2n]);
     expect(seen).toEqual([1n, 2n, 3n]);
   });
@@ -76,6 +93,55 @@ describe("followJob()", () => {
     });
     await job;
     expect(cursors).toHaveLength(51);
+  });
+
+  it("outlives any number of streams that something on the way ends", async () => {
+    const { job, cursors, clock } = setUp(async function* (stream) {
+      if (stream > 50) yield ended;
+      else await clock.advance(1_000);
+    });
+    expect(await job).toMatchObject({ state: JobState.COMPLETED });
+    expect(cursors).toHaveLength(51);
+  });
+
+  it("gives up on a server that stays away", async () => {
+    const { job, cursors, clock } = setUp(async function* () {
+      yield* [];
+      throw away();
+    });
+    await passWaits(clock, job);
+    await expect(job).rejects.toMatchObject({ code: Code.Unavailable });
+    expect(cursors).toHaveLength(9);
+  });
+
+  it("keeps its process alive while it waits for the server", async () => {
+    await using child = startChildScript("follow-job-process.ts", []);
+    expect(await child.nextLine()).toBe("COMPLETED");
+  });
+
+  it("does not go back when a server repeats what is older", async () => {
+    const { job, cursors, seen, clock } = setUp(async function* (stream) {
+      if (stream === 1) {
+        yield* [event(1n), event(2n), event(1n)];
+        throw away();
+      }
+      yield* [event(3n), ended];
+    });
+    await passWaits(clock, job);
+    expect(cursors).toEqual([0n, 2n]);
+    expect(seen).toEqual([1n, 2n, 3n]);
+  });
+
+  it("fails with what the caller's listener throws, though it looks like a broken connection", async () => {
+    const full = Object.assign(new Error("write EPIPE"), { code: "EPIPE" });
+    const { job, cursors } = setUp(
+      async function* () {
+        yield* [event(1n), ended];
+      },
+      () => Promise.reject(full),
+    );
+    await expect(job).rejects.toBe(full);
+    expect(cursors).toHaveLength(1);
   });
 
   it("fails at once with a refusal", async () => {
