@@ -5,6 +5,7 @@
  *
  * @module
  */
+export { type TokenFileOptions, tokenFile } from "./client/node-token-file.js";
 export type { JwksFetch } from "./jwks/jwks-options.js";
 export { type PinnedFetch, type PinnedFetchOptions, pinnedFetch } from "./jwks/node-pinned-fetch.js";
 export type { Credential } from "./keys/credential.js";
@@ -15,6 +16,12 @@ export { type CredentialStoreOptions, openCredentialStore } from "./keys/node-cr
 export { directoryKeyStore } from "./keys/node-directory-key-store.js";
 export { type LoadSigningKeyOptions, loadSigningKey, type SigningKeySource } from "./keys/node-signing-key.js";
 export {
+  type SigningKeyEvent,
+  type WatchedSigningKey,
+  type WatchSigningKeyOptions,
+  watchSigningKey,
+} from "./keys/node-watched-signing-key.js";
+export {
   type GenerateSigningKeyOptions,
   generateSigningKey,
   type ImportSigningKeyOptions,
@@ -23,6 +30,7 @@ export {
   type SigningKeyPair,
 } from "./keys/signing-key.js";
 export { jwkThumbprint, keyFingerprint } from "./keys/thumbprint.js";
+export { readTokenLifetimeSeconds } from "./keys/token-lifetime.js";
 export type { Clock } from "./lib/clock.js";
 export type { Secret } from "./lib/secret.js";
 export type { JwsAlgorithm } from "./token/algorithms.js";

@@ -1,6 +1,9 @@
+import { createContextKey, createContextValues } from "@connectrpc/connect";
 import { decodeJwt, decodeProtectedHeader, generateKeyPair, importJWK, jwtVerify } from "jose";
 import { describe, expect, it } from "vitest";
+import { cachedTokens } from "../../src/client/cached-tokens.js";
 import { type SignedJwtOptions, signedJwt } from "../../src/client/signed-jwt.js";
+import { CredentialError } from "../../src/errors.js";
 import { generateSigningKey } from "../../src/keys/signing-key.js";
 import { createManualClock } from "../../src/testing/manual-clock.js";
 
@@ -144,5 +147,118 @@ describe("signedJwt()", () => {
     for (const privateKey of [publicKey, "secret", { toString: () => "key" }, Promise.resolve(key.privateKey)]) {
       expect(refused({ key: { ...key, privateKey } })).toThrow("key.privateKey must be a private CryptoKey");
     }
+  });
+
+  it("asks a key function for each token", async () => {
+    const { key: next } = await generateSigningKey({ algorithm: "EdDSA" });
+    let current = key;
+    const source = signedJwt({ ...options, key: () => current });
+    const before = await source.getToken(request);
+    current = next;
+    const after = await source.getToken(request);
+    expect(decodeProtectedHeader(before.value)).toMatchObject({ alg: "ES256", kid: key.kid });
+    expect(decodeProtectedHeader(after.value)).toMatchObject({ alg: "EdDSA", kid: next.kid });
+    expect(decodeJwt(after.value).sub).toBe(next.kid);
+    const currentDate = new Date(NOW_S * 1_000);
+    await expect(
+      jwtVerify(after.value, await importJWK(next.publicJwk, "EdDSA"), { currentDate }),
+    ).resolves.toBeDefined();
+  });
+
+  it("makes issuer, subject and claims from the call and the key that signs", async () => {
+    const source = signedJwt({
+      ...options,
+      key: () => key,
+      issuer: async (_, signer) => `ACME.LOADER.${signer.publicJwk.kid}`,
+      subject: ({ origin }) => `caller-of-${new URL(origin).hostname}`,
+      claims: ({ origin }) => ({ host: new URL(origin).hostname }),
+    });
+    expect(decodeJwt((await source.getToken(request)).value)).toMatchObject({
+      iss: `ACME.LOADER.${key.kid}`,
+      sub: "caller-of-jobs.example",
+      host: "jobs.example",
+    });
+  });
+
+  it("K14: keeps tokens of two origins apart when a function makes them", async () => {
+    const source = signedJwt({ ...options, audience: "latchkey", claims: ({ origin }) => ({ origin }) });
+    const tokens = cachedTokens(source, { clock: options.clock });
+    for (const origin of ["https://a.example", "https://b.example", "https://a.example"]) {
+      const { value } = await tokens.getToken({ ...request, audience: "latchkey", origin });
+      expect(decodeJwt(value)["origin"]).toBe(origin);
+    }
+  });
+
+  it("K14: shows what a call carries only when a cacheKey tells such calls apart", async () => {
+    const user = createContextKey("nobody");
+    const as = (name: string) => ({ ...request, contextValues: createContextValues().set(user, name) });
+    const subject: SignedJwtOptions["subject"] = ({ contextValues }) => contextValues?.get(user) ?? "none";
+    await expect(signedJwt({ ...options, subject }).getToken(as("alice"))).rejects.toMatchObject({
+      code: "ERR_TOKEN_SOURCE_INVALID",
+    });
+    const cacheKey: SignedJwtOptions["cacheKey"] = ({ contextValues }) => contextValues?.get(user) ?? "none";
+    const tokens = cachedTokens(signedJwt({ ...options, subject, cacheKey }), { clock: options.clock });
+    const given = await Promise.all(["alice", "bob", "alice"].map((name) => tokens.getToken(as(name))));
+    expect(given.map(({ value }) => decodeJwt(value).sub)).toEqual(["alice", "bob", "alice"]);
+    expect(given[2]).toBe(given[0]);
+  });
+
+  it("stays bound to the audience of the call when functions make parts of the token", () => {
+    const source = signedJwt({ ...options, issuer: () => "x" });
+    expect(source.audienceBound).toBe(true);
+    expect(source.cacheKey?.(request)).not.toBe(source.cacheKey?.({ ...request, audience: "other" }));
+  });
+
+  it("puts further parameters into the header, copied", async () => {
+    const headerParameters = { x5t: "dGh1bWI" };
+    const source = signedJwt({ ...options, headerParameters });
+    headerParameters.x5t = "b3RoZXI";
+    expect(decodeProtectedHeader((await source.getToken(request)).value)).toEqual({
+      alg: "ES256",
+      kid: key.kid,
+      typ: "at+jwt",
+      x5t: "dGh1bWI",
+    });
+  });
+
+  it.each(["alg", "b64", "crit", "enc", "jku", "jwk", "kid", "typ", "x5u", "zip"])(
+    "refuses the header parameter %s",
+    (name) => {
+      expect(refused({ headerParameters: { [name]: "x" } })).toThrow(`headerParameters must not have "${name}"`);
+    },
+  );
+
+  it.each([
+    ["a key that cannot sign", { key: () => ({ ...key, algorithm: "none" }) }, "key.algorithm"],
+    ["no key", { key: () => undefined }, "key must be a signing key"],
+    ["an empty issuer", { issuer: () => "" }, "issuer must not be empty"],
+    ["a subject that is no text", { subject: () => 7 }, "subject must be a string"],
+    ["a registered claim", { claims: () => ({ aud: "other" }) }, 'claims must not have "aud"'],
+    ["claims that are no object", { claims: () => ["a"] }, "claims must be an object"],
+    ["claims that are not JSON", { claims: () => ({ n: 1n }) }, "The token cannot be signed"],
+  ])("refuses %s from a function when it gives it", async (_, changes, message) => {
+    const source = refused(changes)();
+    const failure = source.getToken(request);
+    await expect(failure).rejects.toMatchObject({ name: "TokenSourceError", code: "ERR_TOKEN_SOURCE_INVALID" });
+    await expect(failure).rejects.toThrow(message);
+  });
+
+  it("passes on what a function throws", async () => {
+    const broken = new CredentialError("ERR_KEY_MISSING", "no file");
+    const source = refused({
+      key: () => {
+        throw broken;
+      },
+    })();
+    await expect(source.getToken(request)).rejects.toBe(broken);
+  });
+
+  it("says how long its tokens live", () => {
+    expect(signedJwt({ ...options, lifetimeSeconds: 60 }).lifetimeMs).toBe(60_000);
+  });
+
+  it("refuses a cacheKey that is no function, and options that it does not have", () => {
+    expect(refused({ cacheKey: "alice" })).toThrow("cacheKey must be a function, got string");
+    expect(refused({ lifetimeSecond: 60 })).toThrow("options.lifetimeSecond is not an option");
   });
 });
