@@ -1,14 +1,13 @@
 // Strangers send tokens with made-up kids: what it costs the issuer, us, and the callers with good tokens.
 import { randomBytes } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { createRemoteJWKSet } from "jose";
 import { createJwks, type Jwks } from "latchkey/jwks";
 import { createTestIssuer, type TestIssuer } from "latchkey/testing";
 import { type JwksAnswer, type JwksServer, startJwksServer } from "../test/support/jwks-server.ts";
 import type { Figure } from "./figure.ts";
 import { median, percentile } from "./rounds.ts";
+import { usedBytes } from "./used-bytes.ts";
 
 const STRANGERS = 100_000;
 // Those who come all at once at the start: twice as many as may wait for an answer.
@@ -136,13 +135,4 @@ async function floodJose(server: JwksServer, issuer: TestIssuer, answer: JwksAns
     Date.now = now;
   }
   return server.hits - hitsBefore;
-}
-
-function usedBytes(): number {
-  setFlagsFromString("--expose-gc");
-  const collectGarbage: () => void = runInNewContext("gc");
-  // Twice: what the first finds to be finalised goes with the second.
-  collectGarbage();
-  collectGarbage();
-  return process.memoryUsage().heapUsed;
 }

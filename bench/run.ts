@@ -1,4 +1,5 @@
 // Measures latchkey beside its peers in one run, and prints figures; with --check fails when one misses its bound.
+import { measureClient } from "./client.ts";
 import { formatFigure, isKept } from "./figure.ts";
 import { measureHostileBody } from "./hostile-body.ts";
 import { measureCold } from "./jwks-cold.ts";
@@ -10,7 +11,15 @@ import { measureVerify } from "./verify.ts";
 const check = process.argv.includes("--check");
 let missed = 0;
 // The last one fails where no Redis answers; by then the others have told their figures.
-for (const measure of [measureVerify, measureHostileBody, measureCold, measureFlood, measureLookup, measureRestore]) {
+for (const measure of [
+  measureVerify,
+  measureClient,
+  measureHostileBody,
+  measureCold,
+  measureFlood,
+  measureLookup,
+  measureRestore,
+]) {
   for (const figure of await measure()) {
     console.log(formatFigure(figure));
     if (!isKept(figure)) missed++;
