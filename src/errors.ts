@@ -141,10 +141,13 @@ export class TokenSourceError extends AuthError {
 
   /** Why there is no token. */
   readonly code: TokenSourceCode;
+  /** How long the source asks to be left alone, in milliseconds; undefined when it does not say. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: TokenSourceCode, message: string, options?: ErrorOptions) {
+  constructor(code: TokenSourceCode, message: string, options?: ErrorOptions & { readonly retryAfterMs?: number }) {
     super(message, options);
     this.code = code;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 }
 

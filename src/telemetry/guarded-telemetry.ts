@@ -17,10 +17,10 @@ export function createGuardedTelemetry(inner: Telemetry): Telemetry {
           span = inner.startSpan?.(name, labels);
         });
         return {
-          end(outcome) {
+          end(outcome, results) {
             const ending = span;
             span = undefined;
-            attempt(() => ending?.end(outcome));
+            attempt(() => ending?.end(outcome, results));
           },
         };
       },

@@ -106,9 +106,9 @@ function spansOf(tracer: Tracer): NonNullable<Telemetry["startSpan"]> {
       links: caller?.isRecording() ? [{ context: caller.spanContext() }] : [],
     });
     return {
-      end(outcome) {
+      end(outcome, results) {
         try {
-          span.setAttribute("outcome", outcome);
+          span.setAttributes({ ...results, outcome });
           if (outcome !== "ok") span.setStatus({ code: SpanStatusCode.ERROR, message: outcome });
         } finally {
           span.end();

@@ -21,8 +21,9 @@ export interface TelemetrySpan {
    * Ends it; called once.
    *
    * @param outcome - `ok`, or the code of the error that ended the call.
+   * @param labels - What was learnt during the call.
    */
-  end(outcome: string): void;
+  end(outcome: string, labels?: Labels): void;
 }
 
 /** Telemetry that goes nowhere; the default everywhere. */

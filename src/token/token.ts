@@ -8,12 +8,23 @@ export interface Token {
   readonly issuedAtMs?: number;
 }
 
+/** What a call carries beside its message: Connect's `ContextValues` fit. */
+export interface ContextValuesLike {
+  /** Gives a value, or the default of its key. */
+  get<T>(key: { readonly id: symbol; readonly defaultValue: T }): T;
+}
+
 /** What a call needs a token for. */
 export interface TokenRequest {
   /** Audience the token shall be for: what was configured, or else the origin of the call. */
   readonly audience: string;
   /** Origin of the call, such as `https://jobs.example`. */
   readonly origin: string;
+  /**
+   * What the call carries, for a source that serves several callers: its `cacheKey` has to tell them apart. A cache shows
+   * it to no source without one.
+   */
+  readonly contextValues?: ContextValuesLike;
   /** Ends the wait. Work that others share goes on. */
   readonly signal: AbortSignal;
   /** A token value that the server has just rejected: answer with another one, or fail. */
@@ -35,4 +46,9 @@ export interface TokenSource {
    * other source is bound to the origin of its first call.
    */
   readonly audienceBound?: boolean;
+  /**
+   * How long each of its tokens lives, in milliseconds, where that is known beforehand: a cache then refuses at
+   * construction what cannot work. Absent: it shows with each token.
+   */
+  readonly lifetimeMs?: number;
 }

@@ -14,17 +14,17 @@ describe("createGuardedTelemetry()", () => {
       record: (...call) => void calls.push(["record", ...call]),
       startSpan: (...call) => {
         calls.push(["start", ...call]);
-        return { end: (outcome) => void calls.push(["end", outcome]) };
+        return { end: (...call) => void calls.push(["end", ...call]) };
       },
     });
     telemetry.count("a", { kind: "refresh" });
     telemetry.record("b_ms", 7, { tenant: "acme" });
-    telemetry.startSpan?.("c", { kind: "forced" }).end("ERR_KEYS_INVALID");
+    telemetry.startSpan?.("c", { kind: "forced" }).end("ERR_KEYS_INVALID", { token_length: "7" });
     expect(calls).toEqual([
       ["count", "a", { kind: "refresh" }],
       ["record", "b_ms", 7, { tenant: "acme" }],
       ["start", "c", { kind: "forced" }],
-      ["end", "ERR_KEYS_INVALID"],
+      ["end", "ERR_KEYS_INVALID", { token_length: "7" }],
     ]);
   });
 

@@ -147,6 +147,14 @@ describe("otelTelemetry()", () => {
     });
   });
 
+  it("adds to a span what was learnt during the call, but not another outcome", () => {
+    const span = otelTelemetry({ tracer }).startSpan?.("latchkey.client.token_refresh", { occasion: "needed" });
+    span?.end("ok", { token_length: "449", outcome: "other" });
+    expect(exporter.getFinishedSpans()).toMatchObject([
+      { attributes: { occasion: "needed", token_length: "449", outcome: "ok" } },
+    ]);
+  });
+
   it("marks a span that ended with a code as an error", () => {
     otelTelemetry({ tracer }).startSpan?.("latchkey.jwks.refresh").end("ERR_KEYS_INVALID");
     expect(exporter.getFinishedSpans()).toMatchObject([
@@ -203,7 +211,7 @@ describe("otelTelemetry()", () => {
     };
     let ended = 0;
     const span = Object.assign(Object.create(tracer.startSpan("noop")), {
-      setAttribute: fail,
+      setAttributes: fail,
       end: () => {
         ended++;
         fail();
