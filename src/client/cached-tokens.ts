@@ -2,6 +2,7 @@ import { TokenSourceError } from "../errors.js";
 import { notify } from "../lib/notify.js";
 import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
 import type { ContextValuesLike, Token, TokenRequest, TokenSource } from "../token/token.js";
+import { cacheKeyOf } from "./cache-key.js";
 import { type CachedTokensOptions, readCachedTokensOptions } from "./cached-tokens-options.js";
 import { type HeldToken, isUsable } from "./held-token.js";
 import { createLruMap } from "./lru-map.js";
@@ -170,16 +171,11 @@ export function cachedTokens(source: TokenSource, options: CachedTokensOptions =
 }
 
 function readCacheKey(source: TokenSource, request: TokenRequest): string {
-  if (source.cacheKey === undefined) return request.audience;
-  let key: unknown;
   try {
-    key = source.cacheKey(request);
+    return cacheKeyOf(source, request);
   } catch (cause) {
     throw toSourceFailure(cause);
   }
-  // All callers for whom there is no key would share one token.
-  if (typeof key === "string") return key;
-  throw new TokenSourceError("ERR_TOKEN_SOURCE_INVALID", "The cache key of the token source is not a text");
 }
 
 function disposedError(): TokenSourceError {

@@ -1,10 +1,8 @@
 import { TokenSourceError } from "../errors.js";
-import { assertFields, typeName } from "../lib/options.js";
-import type { TokenRequest, TokenSource } from "../token/token.js";
-import { cacheKeyOf, requestFor } from "./cache-key.js";
-import { isCachedTokenSource } from "./cached-tokens.js";
+import { assertFields } from "../lib/options.js";
+import type { TokenSource } from "../token/token.js";
 import type { ClientAuth } from "./client-auth.js";
-import { toSourceFailure } from "./refresh-backoff.js";
+import { createInputToken } from "./input-token.js";
 import { createTokenEndpoint, OAUTH_FIELDS, type OAuthOptions } from "./token-endpoint.js";
 import { createTokenTarget, type TokenTargetOptions } from "./token-target.js";
 
@@ -65,29 +63,15 @@ export function jwtBearer(options: JwtBearerOptions): TokenSource {
     audience: true,
     headers: true,
   });
-  const { assertion } = options;
-  if (typeof assertion?.getToken !== "function") {
-    throw new TypeError(`assertion must be a token source, got ${typeName(assertion)}`);
-  }
   const endpoint = createTokenEndpoint(options);
   const target = createTokenTarget(options);
-  const { issuer } = endpoint;
-  const { origin } = new URL(issuer);
-
-  /** What the assertion is asked for: it is for the authorization server, not for the call. */
-  const toInner = ({ contextValues, signal }: TokenRequest): TokenRequest => ({
-    audience: issuer,
-    origin,
-    signal,
-    ...(contextValues !== undefined && { contextValues }),
-  });
+  const assertion = createInputToken("assertion", options.assertion, endpoint.issuer);
 
   return {
     async getToken(request) {
-      const inner = toInner(request);
       let sent: string | undefined;
       const parameters = async (signal: AbortSignal): Promise<URLSearchParams> => {
-        sent = await obtainAssertion(assertion, { ...inner, signal });
+        sent = await assertion.obtain(request, signal);
         const filled = target.parameters(request);
         filled.set("assertion", sent);
         return filled;
@@ -96,23 +80,11 @@ export function jwtBearer(options: JwtBearerOptions): TokenSource {
         return (await endpoint.request(GRANT_TYPE, parameters, { signal: request.signal })).token;
       } catch (error) {
         const isRefused = error instanceof TokenSourceError && error.code === "ERR_TOKEN_SOURCE_REFUSED";
-        if (isRefused && sent !== undefined && isCachedTokenSource(assertion)) assertion.invalidate(sent);
+        if (isRefused && sent !== undefined) assertion.disown(sent);
         throw error;
       }
     },
-    cacheKey: (request) => JSON.stringify([cacheKeyOf(assertion, toInner(request)), target.cacheKey(request)]),
+    cacheKey: (request) => JSON.stringify([assertion.cacheKey(request), target.cacheKey(request)]),
     ...(target.perCall && { audienceBound: true }),
   };
-}
-
-async function obtainAssertion(source: TokenSource, request: TokenRequest): Promise<string> {
-  let value: unknown;
-  try {
-    ({ value } = await source.getToken(requestFor(source, request)));
-  } catch (error) {
-    request.signal.throwIfAborted();
-    throw toSourceFailure(error);
-  }
-  if (typeof value === "string" && value !== "") return value;
-  throw new TokenSourceError("ERR_TOKEN_SOURCE_INVALID", "The source of the assertion gave no text");
 }

@@ -11,6 +11,7 @@ import { assertFunction, assertNonEmptyString } from "../lib/options.js";
 import { raceSignal } from "../lib/signal.js";
 import { createServerLocator } from "./authorization-server.js";
 import type { ClientAuth } from "./client-auth.js";
+import { readExtraHeaders } from "./extra-headers.js";
 import { createOAuthFetch } from "./oauth-fetch.js";
 import { type OAuthOptions, readOAuthSettings } from "./oauth-options.js";
 import { retryOAuth } from "./oauth-retry.js";
@@ -83,7 +84,7 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
     // Metadata must not decide whom an assertion is made for.
     throw new TypeError("clientAuth is made for the token endpoint: give authorizationServer.tokenEndpoint");
   }
-  const headers = readHeaders(options.headers ?? {});
+  const headers = readExtraHeaders(options.headers ?? {}, OWN_HEADERS);
   const { issuer } = server;
   const client = { client_id: clientId ?? NO_CLIENT };
   const serverTime = createServerTime(clock);
@@ -169,19 +170,6 @@ function assertClient(clientId: string | undefined, clientAuth: ClientAuth | und
   if (clientAuth === undefined) return;
   assertFunction("clientAuth.authenticate", clientAuth?.authenticate);
   if (clientId === undefined) throw new TypeError("clientAuth needs a clientId");
-}
-
-function readHeaders(given: Readonly<Record<string, string>>): Headers {
-  let headers: Headers;
-  try {
-    headers = new Headers(given);
-  } catch {
-    // What the platform says quotes the value.
-    throw new TypeError("headers must be names and values that HTTP permits");
-  }
-  const own = OWN_HEADERS.find((name) => headers.has(name));
-  if (own !== undefined) throw new TypeError(`headers must not have "${own}": the request sets it itself`);
-  return headers;
 }
 
 function late(): TokenSourceError {

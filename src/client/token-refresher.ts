@@ -4,6 +4,7 @@ import { raceSignal } from "../lib/signal.js";
 import { createSingleFlight } from "../lib/single-flight.js";
 import type { Labels, Telemetry } from "../telemetry/telemetry.js";
 import type { Token, TokenRequest, TokenSource } from "../token/token.js";
+import { requestFor } from "./cache-key.js";
 import { type HeldToken, holdToken, REFRESH } from "./held-token.js";
 import { backoffMs, toSourceFailure } from "./refresh-backoff.js";
 import type { RefreshOccasion, TokenEvent } from "./token-event.js";
@@ -42,14 +43,14 @@ export function createTokenRefresher(options: TokenRefresherOptions): TokenRefre
   const ask = async (slot: TokenSlot, request: TokenRequest, signal: AbortSignal): Promise<Token> => {
     const { audience, origin, contextValues } = request;
     const rejected = slot.rejected ? slot.held?.token.value : undefined;
-    const answer = source.getToken({
+    const own: TokenRequest = {
       audience,
       origin,
       signal,
-      // Without a cache key of its own the source's token serves all callers, so it must not depend on one of them.
-      ...(contextValues !== undefined && source.cacheKey !== undefined && { contextValues }),
+      ...(contextValues !== undefined && { contextValues }),
       ...(rejected !== undefined && { rejected }),
-    });
+    };
+    const answer = source.getToken(requestFor(source, own));
     return raceSignal(Promise.resolve(answer), signal);
   };
 

@@ -124,10 +124,10 @@ describe("createTokenRefresher(): what the source is told", () => {
     expect(inner.requests).toHaveLength(100);
   });
 
-  it("K14: shows the values of a call to no source without a cache key: its token serves all callers", async () => {
+  it("K14: fails a source without a cache key that reads what a call carries: its token serves all callers", async () => {
     const { source, get } = setUp();
     await get({ contextValues: createContextValues().set(user, "alice") });
-    expect(source.requests[0]).not.toHaveProperty("contextValues");
+    expect(() => source.requests[0]?.contextValues?.get(user)).toThrow(/needs a cacheKey/);
   });
 
   it("passes the values on when told to warm up", async () => {
