@@ -198,10 +198,19 @@ describe("a server whose issuer publishes its keys over HTTP", () => {
     expect(await callEcho(client, "unary", token)).toBe("alice");
     await rotating.rotate();
     rotating.remove(kid);
+    // The clock leaps past the deadlines of requests under way, which do not keep up with it: as the key cache then does,
+    // this asks again after a while.
+    const outcomeOf = async (sent: string): Promise<unknown> => {
+      for (;;) {
+        const outcome = await callEcho(client, "unary", sent).catch(({ code }: { readonly code: Code }) => code);
+        if (outcome !== Code.Unavailable) return outcome;
+        await clock.advance(30_000);
+      }
+    };
     // A key set lives for an hour at most.
     await clock.advance(3_600_000);
-    expect(await callEcho(client, "unary", await rotating.mint())).toBe("alice");
-    await expect(callEcho(client, "unary", token)).rejects.toMatchObject({ code: Code.Unauthenticated });
+    expect(await outcomeOf(await rotating.mint())).toBe("alice");
+    expect(await outcomeOf(token)).toBe(Code.Unauthenticated);
     await auth[Symbol.asyncDispose]();
   });
 

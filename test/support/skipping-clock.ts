@@ -25,7 +25,8 @@ export function createSkippingClock(deadlinesMs: readonly number[], nowMs?: numb
       const timer = manual.setTimer(callback, delayMs);
       if (!deadlinesMs.includes(delayMs)) {
         waits.push(delayMs);
-        queueMicrotask(() => void manual.advance(delayMs));
+        // To a whole number: with fractions, steps that make 5 seconds may add up to a little less.
+        queueMicrotask(() => void manual.advance(Math.ceil(delayMs)));
       }
       return timer;
     },
