@@ -22,10 +22,11 @@ export { type JwtBearerOptions, jwtBearer } from "./client/jwt-bearer.js";
 export type { OAuthFetch, OAuthOptions } from "./client/oauth-options.js";
 export { type PrivateKeyJwtOptions, privateKeyJwt } from "./client/private-key-jwt.js";
 export { type ResumableOptions, resumable } from "./client/resumable.js";
-export { type PerToken, type SignedJwtOptions, signedJwt, type TokenSigningKey } from "./client/signed-jwt.js";
+export { type PerToken, type SignedJwtOptions, signedJwt } from "./client/signed-jwt.js";
 export { staticToken } from "./client/static-token.js";
 export type { RefreshOccasion, TokenEvent } from "./client/token-event.js";
 export { type TokenExchangeOptions, tokenExchange } from "./client/token-exchange.js";
+export type { TokenSigningKey } from "./client/token-signing-key.js";
 export type { PerCall, TokenTargetOptions } from "./client/token-target.js";
 export type { WireReason } from "./connect-errors.js";
 export {

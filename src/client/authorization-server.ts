@@ -1,4 +1,4 @@
-import { assertFields, assertNonEmptyString } from "../lib/options.js";
+import { assertFields, assertNonEmptyString, typeName } from "../lib/options.js";
 import type { OAuthSettings } from "./oauth-options.js";
 import { createServerMetadata, type DiscoveryKind } from "./server-metadata.js";
 import { isServerUrl } from "./server-url.js";
@@ -59,6 +59,11 @@ interface ServerFields {
 
 function readServer(given: AuthorizationServer): ServerFields {
   const fields: ServerFields = typeof given === "string" ? { issuer: given } : given;
+  if (typeof fields !== "object" || fields === null) {
+    throw new TypeError(
+      `authorizationServer must be an issuer identifier or an object with one, got ${typeName(fields)}`,
+    );
+  }
   assertFields("authorizationServer", fields, { issuer: true, tokenEndpoint: true, discovery: true });
   const { issuer, tokenEndpoint, discovery } = fields;
   assertNonEmptyString("authorizationServer.issuer", issuer);

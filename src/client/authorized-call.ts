@@ -12,13 +12,15 @@ import type { Clock } from "../lib/clock.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 import type { Token, TokenRequest } from "../token/token.js";
 import { bufferRequest } from "./buffered-request.js";
-import type { CachedTokenSource } from "./cached-tokens.js";
+import type { CachedTokenSource, PeekToken } from "./cached-tokens.js";
 import { guardResponse } from "./guarded-response.js";
 import { isIdempotent, type Refusal, readRefusal } from "./refusal.js";
 
 /** What a call needs to obtain its tokens. */
 export interface CallContext {
   readonly tokens: CachedTokenSource;
+  /** Gives the token in hand, of those. */
+  readonly peek: PeekToken;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   /** The token that is wanted; its signal is the call's. */
@@ -34,7 +36,7 @@ const headerValues = new WeakMap<Token, string>();
 
 /** Makes a unary call with a token, twice if the first was refused before the handler. */
 export async function callUnary(context: CallContext, req: UnaryRequest, next: Next): Promise<UnaryResponse> {
-  const token = await obtainToken(context.tokens, context.wanted);
+  const token = peekToken(context) ?? (await obtainToken(context.tokens, context.wanted));
   const send = (sent: Token): Promise<UnaryResponse> => attempt(context, sent, req, next) as Promise<UnaryResponse>;
   try {
     return await send(token);
@@ -51,7 +53,7 @@ export async function callUnary(context: CallContext, req: UnaryRequest, next: N
  * refusal comes instead of the response or instead of its first message.
  */
 export async function callStream(context: CallContext, req: StreamRequest, next: Next): Promise<StreamResponse> {
-  const token = await obtainToken(context.tokens, context.wanted);
+  const token = peekToken(context) ?? (await obtainToken(context.tokens, context.wanted));
   const isServerStream = req.method.methodKind === "server_streaming";
   const request = isServerStream ? { ...req, message: bufferRequest(req.message) } : req;
   const send = (sent: Token): Promise<StreamResponse> =>
@@ -136,6 +138,15 @@ async function replaceToken(
   if (other.value === token.value) return undefined;
   telemetry.count("latchkey.client.call_retries");
   return other;
+}
+
+function peekToken({ peek, wanted }: CallContext): Token | undefined {
+  try {
+    return peek(wanted);
+  } catch {
+    // Whoever asks properly is told what is wrong.
+    return undefined;
+  }
 }
 
 async function obtainToken(tokens: CachedTokenSource, wanted: TokenRequest): Promise<Token> {

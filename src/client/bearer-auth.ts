@@ -6,7 +6,7 @@ import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
 import { noTelemetry, type Telemetry } from "../telemetry/telemetry.js";
 import type { TokenSource } from "../token/token.js";
 import { callStream, callUnary } from "./authorized-call.js";
-import { cachedTokens, isCachedTokenSource } from "./cached-tokens.js";
+import { cachedTokens, isCachedTokenSource, peekerOf } from "./cached-tokens.js";
 import { readExtraHeaders } from "./extra-headers.js";
 import { createOriginRule, type OriginRule } from "./origin-rule.js";
 
@@ -94,6 +94,7 @@ export function bearerAuth(source: TokenSource, options: BearerAuthOptions = {})
   if (audience !== undefined) assertNonEmptyString("audience", audience);
   assertBoolean("allowLoopbackHttp", allowLoopbackHttp);
   const tokens = isCachedTokenSource(source) ? source : cachedTokens(source, { telemetry, clock });
+  const peek = peekerOf(tokens);
   const headers = [...readExtraHeaders(options.headers ?? {}, OWN_HEADERS)];
   const rule = createOriginRule({
     ...(origins !== undefined && { origins }),
@@ -108,7 +109,7 @@ export function bearerAuth(source: TokenSource, options: BearerAuthOptions = {})
     if (origin === undefined) return next(req);
     const { contextValues, signal } = req;
     const wanted = { audience: audience ?? origin, origin, contextValues, signal };
-    const context = { tokens, telemetry, clock, wanted, headers };
+    const context = { tokens, peek, telemetry, clock, wanted, headers };
     return req.stream ? callStream(context, req, next) : callUnary(context, req, next);
   };
 }

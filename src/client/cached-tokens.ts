@@ -36,11 +36,19 @@ export interface CachedTokenSource extends TokenSource, Disposable {
   warm(origin: string, options?: WarmOptions): Promise<void>;
 }
 
-const caches = new WeakSet<TokenSource>();
+/** Gives the token in hand, at once; undefined when there is none that may be sent, for whatever reason. */
+export type PeekToken = (request: TokenRequest) => Token | undefined;
+
+const caches = new WeakMap<TokenSource, PeekToken>();
 
 /** Tells whether a source was made by {@link cachedTokens}. */
 export function isCachedTokenSource(source: TokenSource): source is CachedTokenSource {
   return caches.has(source);
+}
+
+/** What spares a call with a token in hand the wait that a promise is. Throws as the `cacheKey` of the source does. */
+export function peekerOf(source: CachedTokenSource): PeekToken {
+  return caches.get(source) ?? (() => undefined);
 }
 
 /**
@@ -123,14 +131,29 @@ export function cachedTokens(source: TokenSource, options: CachedTokensOptions =
     try {
       return await refresher.refresh(slot, request, "rejected", request.signal);
     } catch (error) {
-      if (request.signal.aborted || !isUsable(held, clock)) throw error;
+      if (disposed || request.signal.aborted || !isUsable(held, clock)) throw error;
       return held.token;
     }
+  };
+
+  const peek: PeekToken = (request) => {
+    if (disposed) return undefined;
+    const slot = slotFor(request);
+    const { held } = slot;
+    if (held === undefined || !isUsable(held, clock)) return undefined;
+    if (slot.rejected || request.rejected === held.token.value) return undefined;
+    if (clock.monotonicMs() >= held.refreshAtMs && !slot.refreshing && !refresher.isBackingOff(slot)) {
+      // Nobody waits: a failure shows in telemetry, and to callers once the old token has expired.
+      refresher.refresh(slot, request, "background").catch(() => {});
+    }
+    return held.token;
   };
 
   const cache: CachedTokenSource = {
     async getToken(request) {
       if (disposed) throw disposedError();
+      const inHand = peek(request);
+      if (inHand !== undefined) return inHand;
       const slot = slotFor(request);
       const { held } = slot;
       if (held === undefined || !isUsable(held, clock)) {
@@ -138,12 +161,7 @@ export function cachedTokens(source: TokenSource, options: CachedTokensOptions =
         return refresher.refresh(slot, request, "needed", request.signal);
       }
       if (request.rejected === held.token.value) reject(slot);
-      if (slot.rejected) return replaceRejected(slot, held, request);
-      if (clock.monotonicMs() >= held.refreshAtMs && !slot.refreshing && !refresher.isBackingOff(slot)) {
-        // Nobody waits: a failure shows in telemetry, and to callers once the old token has expired.
-        refresher.refresh(slot, request, "background").catch(() => {});
-      }
-      return held.token;
+      return replaceRejected(slot, held, request);
     },
     cacheKey: (request) => readCacheKey(source, request),
     ...(source.audienceBound !== undefined && { audienceBound: source.audienceBound }),
@@ -166,7 +184,7 @@ export function cachedTokens(source: TokenSource, options: CachedTokensOptions =
       slots.clear();
     },
   };
-  caches.add(cache);
+  caches.set(cache, peek);
   return cache;
 }
 

@@ -17,14 +17,15 @@ export interface ClientCredentialsOptions extends OAuthOptions, TokenTargetOptio
 /**
  * A source of tokens that an authorization server issues to the client itself.
  *
- * Each token costs one request; `bearerAuth` caches them, one per scope, audience and resource. Where one of those is a
- * function, tokens are made for what is called: each permitted origin gets the token that the function derives for it.
- * So name the `origins` of `bearerAuth` if the function does not look at the origin. Otherwise the token goes to the
- * origin of the first call alone, or to those `origins`.
+ * Each token costs one request; `bearerAuth` caches them, one per scope, audience and resource. Where audience or
+ * resource is a function, tokens are made for what is called: each permitted origin gets the token that the function
+ * derives for it. So name the `origins` of `bearerAuth` if that function does not look at the origin. Otherwise tokens go
+ * to the origin of the first call alone, or to those `origins`, though the scope may be a function.
  *
  * Faults that may pass (network, deadline, status 408, 429, 5xx) are repeated within `totalTimeoutMs`, no sooner than the
- * server asks. A token without "expires_in" is used until the "exp" that it has as a JWT, or else for 5 minutes, and none
- * for more than a day.
+ * server asks. A refusal is repeated once, when its answer shows that this machine's clock is more than 10 seconds off: the
+ * client is then authenticated by the server's clock. A token without "expires_in" is used until the "exp" that it has as
+ * a JWT, or else for 5 minutes, and none for more than a day.
  *
  * `getToken()` rejects with {@link TokenSourceError} `ERR_TOKEN_SOURCE_REFUSED` (any other 4xx),
  * `ERR_TOKEN_SOURCE_UNAVAILABLE` (faults that did not pass in time) or `ERR_TOKEN_SOURCE_INVALID` (the answer is no bearer
@@ -62,7 +63,9 @@ export function clientCredentials(options: ClientCredentialsOptions): TokenSourc
   });
   assertNonEmptyString("clientId", options.clientId);
   if (typeof options.clientAuth !== "object" || options.clientAuth === null) {
-    throw new TypeError(`clientAuth must be a client authentication, got ${typeName(options.clientAuth)}`);
+    throw new TypeError(
+      `clientAuth must be a client authentication such as privateKeyJwt(), got ${typeName(options.clientAuth)}`,
+    );
   }
   const endpoint = createTokenEndpoint(options);
   const target = createTokenTarget(options);

@@ -1,8 +1,8 @@
-import { TokenSourceError } from "../errors.js";
 import { assertFields } from "../lib/options.js";
 import type { TokenSource } from "../token/token.js";
 import type { ClientAuth } from "./client-auth.js";
 import { createInputToken } from "./input-token.js";
+import { isRefusal } from "./oauth-retry.js";
 import { createTokenEndpoint, OAUTH_FIELDS, type OAuthOptions } from "./token-endpoint.js";
 import { createTokenTarget, type TokenTargetOptions } from "./token-target.js";
 
@@ -79,8 +79,7 @@ export function jwtBearer(options: JwtBearerOptions): TokenSource {
       try {
         return (await endpoint.request(GRANT_TYPE, parameters, { signal: request.signal })).token;
       } catch (error) {
-        const isRefused = error instanceof TokenSourceError && error.code === "ERR_TOKEN_SOURCE_REFUSED";
-        if (isRefused && sent !== undefined) assertion.disown(sent);
+        if (isRefusal(error) && sent !== undefined) assertion.disown(sent);
         throw error;
       }
     },

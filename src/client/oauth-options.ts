@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from "../lib/clock.js";
 import {
   assertBoolean,
+  assertCount,
   assertFunction,
-  assertNotNegative,
   assertPositive,
   type FieldsOf,
   withoutUndefined,
@@ -72,7 +72,7 @@ export function readOAuthSettings(options: OAuthOptions): OAuthSettings {
   assertFunction("fetch", settings.fetch);
   assertPositive("attemptTimeoutMs", settings.attemptTimeoutMs);
   assertPositive("totalTimeoutMs", settings.totalTimeoutMs);
-  assertNotNegative("retries", settings.retries);
+  assertCount("retries", settings.retries);
   assertBoolean("allowLoopbackHttp", settings.allowLoopbackHttp);
   return {
     ...settings,

@@ -12,6 +12,11 @@ export function retryOAuth<T>(request: () => Promise<T>, settings: OAuthSettings
   return retry(request, retryDelayMs, { ...SHAPE, ...settings }, signal);
 }
 
+/** Tells whether an authorization server has refused a request: sent again as it is, it would be refused again. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof TokenSourceError && error.code === "ERR_TOKEN_SOURCE_REFUSED";
+}
+
 function retryDelayMs(error: unknown): number | undefined {
   const mayPass = error instanceof TokenSourceError && error.code === "ERR_TOKEN_SOURCE_UNAVAILABLE";
   if (!mayPass) return undefined;

@@ -1,16 +1,12 @@
-import type { SigningKey } from "../keys/signing-key.js";
-import { assertFields, assertPositiveInteger, typeName, withoutUndefined } from "../lib/options.js";
-import { isJwsAlgorithm } from "../token/algorithms.js";
+import { assertFields, assertPositiveInteger, withoutUndefined } from "../lib/options.js";
 import type { ClientAuth } from "./client-auth.js";
 import { signCompactJwt } from "./sign-compact-jwt.js";
-
-/** What an assertion is signed with. */
-type AssertionKey = Pick<SigningKey, "kid" | "algorithm" | "privateKey">;
+import { assertSigningKey, type TokenSigningKey } from "./token-signing-key.js";
 
 /** Options of {@link privateKeyJwt}. */
 export interface PrivateKeyJwtOptions {
   /** Signs the assertions; a function is asked for each of them, for keys that are replaced while the process runs. */
-  readonly key: AssertionKey | (() => AssertionKey);
+  readonly key: TokenSigningKey | (() => TokenSigningKey);
   /**
    * What the "aud" claim names: the issuer of the server, or, as old servers want it, its token endpoint, which then has
    * to be configured. @defaultValue `"issuer"`
@@ -60,7 +56,7 @@ export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuth {
   assertFields("options", options, { key: true, audience: true, lifetimeSeconds: true });
   const { key } = options;
   const { audience, lifetimeSeconds } = { ...DEFAULTS, ...withoutUndefined(options) };
-  if (typeof key !== "function") assertKey(key);
+  if (typeof key !== "function") assertSigningKey(key);
   if (audience !== "issuer" && audience !== "token_endpoint") {
     throw new TypeError('audience must be "issuer" or "token_endpoint"');
   }
@@ -73,7 +69,7 @@ export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuth {
   return {
     async authenticate({ issuer, tokenEndpoint, clientId, nowMs, body }) {
       const current = typeof key === "function" ? key() : key;
-      assertKey(current);
+      assertSigningKey(current);
       const { kid, algorithm, privateKey } = current;
       const issuedAt = Math.floor(nowMs / 1_000) - backdateSeconds;
       const header = { alg: algorithm, kid, typ: "client-authentication+jwt" };
@@ -92,14 +88,4 @@ export function privateKeyJwt(options: PrivateKeyJwtOptions): ClientAuth {
     },
     boundToEndpoint: audience === "token_endpoint",
   };
-}
-
-function assertKey(key: AssertionKey): void {
-  const { kid, algorithm, privateKey }: Partial<AssertionKey> = key ?? {};
-  if (typeof kid !== "string" || kid === "" || !isJwsAlgorithm(algorithm)) {
-    throw new TypeError(`key must be a signing key with a kid and a supported algorithm, got ${typeName(key)}`);
-  }
-  if (!(privateKey instanceof CryptoKey) || privateKey.type !== "private" || !privateKey.usages.includes("sign")) {
-    throw new TypeError('key.privateKey must be a private CryptoKey with the usage "sign"');
-  }
 }

@@ -8,7 +8,7 @@ import {
   assertPositiveInteger,
   withoutUndefined,
 } from "../lib/options.js";
-import { raceSignal } from "../lib/signal.js";
+import { pause } from "../lib/pause.js";
 import { readRetryDelayMs } from "./explain-auth-error.js";
 import { isTokenExpired } from "./refusal.js";
 
@@ -159,7 +159,8 @@ async function* follow<T, C>(
       const error = last.kind === "end" ? endedTooSoon() : last.error;
       if (failures >= settings.maxFailures) throw error;
       failures++;
-      await pause(delayMs(failures, error), settings.clock, ended.signal);
+      // After an abort the next stream fails at once, and that is told apart above.
+      await pause(delayMs(failures, error), settings.clock, ended.signal).catch(() => {});
     }
   } finally {
     unlink();
@@ -205,16 +206,6 @@ function link(signal: AbortSignal | undefined, callback: (reason: unknown) => vo
   if (signal?.aborted) listener();
   else signal?.addEventListener("abort", listener, { once: true });
   return () => signal?.removeEventListener("abort", listener);
-}
-
-/** Waits; returns early, without error, when the signal aborts. */
-async function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  let timer: Disposable | undefined;
-  const due = new Promise<void>((resolve) => {
-    timer = clock.setTimer(resolve, ms);
-  });
-  await raceSignal(due, signal).catch(() => {});
-  timer?.[Symbol.dispose]();
 }
 
 function delayMs(failures: number, error: unknown): number {

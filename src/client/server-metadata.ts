@@ -4,7 +4,7 @@ import { withDeadline } from "../lib/deadline.js";
 import { createSingleFlight } from "../lib/single-flight.js";
 import { createOAuthFetch, type OAuthDocument } from "./oauth-fetch.js";
 import type { OAuthSettings } from "./oauth-options.js";
-import { retryOAuth } from "./oauth-retry.js";
+import { isRefusal, retryOAuth } from "./oauth-retry.js";
 import { isServerUrl } from "./server-url.js";
 
 /** Which document describes a server: that of RFC 8414, or that of OpenID Connect Discovery 1.0. */
@@ -121,10 +121,6 @@ export function createServerMetadata(
       return flights.run("metadata", load, signal);
     },
   };
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof TokenSourceError && error.code === "ERR_TOKEN_SOURCE_REFUSED";
 }
 
 /** That a document is not given says nothing about the client: it is the configuration that is wrong. */

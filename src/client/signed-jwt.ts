@@ -1,5 +1,4 @@
 import { TokenSourceError } from "../errors.js";
-import type { SigningKey } from "../keys/signing-key.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import {
   assertFields,
@@ -10,14 +9,11 @@ import {
   typeName,
   withoutUndefined,
 } from "../lib/options.js";
-import { isJwsAlgorithm } from "../token/algorithms.js";
 import { ACCESS_TOKEN_TYPE, REGISTERED_CLAIMS } from "../token/claim-names.js";
 import type { TokenRequest, TokenSource } from "../token/token.js";
 import { cacheKeyOf, requestFor } from "./cache-key.js";
 import { signCompactJwt } from "./sign-compact-jwt.js";
-
-/** What {@link signedJwt} needs of a key; a {@link SigningKey} has it. */
-export type TokenSigningKey = Pick<SigningKey, "kid" | "algorithm" | "privateKey">;
+import { assertSigningKey, type TokenSigningKey } from "./token-signing-key.js";
 
 /** A value, or what gives it for each token: told the call that it is for and the key that signs it. */
 export type PerToken<T, K extends TokenSigningKey = TokenSigningKey> =
@@ -214,16 +210,6 @@ function inUse<T>(value: T, check: (value: T) => T): T {
   } catch (cause) {
     const message = cause instanceof TypeError ? `: ${cause.message}` : "";
     throw new TokenSourceError("ERR_TOKEN_SOURCE_INVALID", `The token cannot be signed${message}`, { cause });
-  }
-}
-
-function assertSigningKey(key: TokenSigningKey): void {
-  if (typeof key !== "object" || key === null) throw new TypeError(`key must be a signing key, got ${typeName(key)}`);
-  assertNonEmptyString("key.kid", key.kid);
-  if (!isJwsAlgorithm(key.algorithm)) throw new TypeError("key.algorithm must be a supported signature algorithm");
-  const { privateKey } = key;
-  if (!(privateKey instanceof CryptoKey) || privateKey.type !== "private" || !privateKey.usages.includes("sign")) {
-    throw new TypeError('key.privateKey must be a private CryptoKey with the usage "sign"');
   }
 }
 

@@ -14,7 +14,7 @@ import type { ClientAuth } from "./client-auth.js";
 import { readExtraHeaders } from "./extra-headers.js";
 import { createOAuthFetch } from "./oauth-fetch.js";
 import { type OAuthOptions, readOAuthSettings } from "./oauth-options.js";
-import { retryOAuth } from "./oauth-retry.js";
+import { isRefusal, retryOAuth } from "./oauth-retry.js";
 import { createServerTime } from "./server-time.js";
 import { checkTokenDocument, type TokenResponse, toTokenResponse } from "./token-response.js";
 
@@ -45,7 +45,8 @@ export interface TokenEndpoint {
    * Asks for a token.
    *
    * Faults that may pass (network, deadline, status 408, 429, 5xx) are repeated within `totalTimeoutMs`, no sooner than
-   * the server asks with `retry-after`; each request has a new assertion.
+   * the server asks with `retry-after`; each request has a new assertion. A refusal is repeated once, when its answer
+   * shows that the clock the assertion was made by is more than 10 seconds off.
    *
    * Rejects with {@link TokenSourceError} `ERR_TOKEN_SOURCE_REFUSED` (any other 4xx), `ERR_TOKEN_SOURCE_UNAVAILABLE`,
    * `ERR_TOKEN_SOURCE_INVALID` (the answer is no token, a redirect, or the metadata cannot be used), with an error of
@@ -62,6 +63,8 @@ export interface TokenEndpoint {
 /** A failure here is one that is no reason to send the request again. */
 type Outcome = { readonly response: TokenResponse } | { readonly failure: unknown };
 
+/** What assertions bear with: they are backdated by as much. */
+const BEARABLE_DIFFERENCE_MS = 10_000;
 /** The library wants a client's name even where there is none; it is sent by {@link ClientAuth} alone. */
 const NO_CLIENT = "none";
 /** Headers that belong to the request itself. */
@@ -142,7 +145,16 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
 
   const run = async (grantType: string, parameters: GrantParameters, signal: AbortSignal): Promise<TokenResponse> => {
     const tokenEndpoint = await server.locate(signal);
-    const outcome = await retryOAuth(() => attempt(tokenEndpoint, grantType, parameters, signal), settings, signal);
+    let assumedMs = 0;
+    const send = (): Promise<Outcome> => {
+      assumedMs = serverTime.aheadMs;
+      return attempt(tokenEndpoint, grantType, parameters, signal);
+    };
+    const outcome = await retryOAuth(send, settings, signal).catch((error: unknown) => {
+      const correctedByMs = Math.abs(serverTime.aheadMs - assumedMs);
+      if (!isRefusal(error) || clientAuth === undefined || correctedByMs <= BEARABLE_DIFFERENCE_MS) throw error;
+      return send();
+    });
     if ("failure" in outcome) throw outcome.failure;
     return outcome.response;
   };

@@ -3,6 +3,7 @@ import { assertFields, assertNonEmptyString } from "../lib/options.js";
 import type { TokenSource } from "../token/token.js";
 import type { ClientAuth } from "./client-auth.js";
 import { createInputToken } from "./input-token.js";
+import { isRefusal } from "./oauth-retry.js";
 import { createTokenEndpoint, OAUTH_FIELDS, type OAuthOptions, type TokenResponse } from "./token-endpoint.js";
 import { createTokenTarget, type TokenTargetOptions } from "./token-target.js";
 
@@ -47,9 +48,9 @@ const DEFAULTS = {
  * resource, so that nobody gets a token that was made for someone else. A subject source without `cacheKey` stands for
  * one identity, and fails when it reads the context values.
  *
- * **For what.** Audience, scope and resource may be functions of the call, by its origin for example. Then `bearerAuth`
- * serves every origin, each with what the function derives for it: name its `origins` if the function does not look at the
- * origin. Otherwise tokens go to the origin of the first call alone, or to those `origins`.
+ * **For what.** Audience, scope and resource may be functions of the call, by its origin for example. When audience or
+ * resource is one, `bearerAuth` serves every origin, each with what the function derives for it: name its `origins` if the
+ * function does not look at the origin. Otherwise tokens go to the origin of the first call alone, or to those `origins`.
  *
  * **What comes back.** A bearer token of the requested type, or an access token or JWT when none was requested, and of no
  * wider scope than was asked for; everything else is refused. Requests are repeated as for every OAuth source; a subject
@@ -116,7 +117,7 @@ export function tokenExchange(options: TokenExchangeOptions): TokenSource {
         return response.token;
       } catch (error) {
         // Which of them the server did not like it does not say; a cache asks for another at most every few seconds.
-        if (error instanceof TokenSourceError && error.code === "ERR_TOKEN_SOURCE_REFUSED") {
+        if (isRefusal(error)) {
           subject.disown(subjectSent);
           if (actorSent !== undefined) actor?.disown(actorSent);
         }

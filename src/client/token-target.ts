@@ -17,7 +17,10 @@ export interface TokenTargetOptions {
 
 /** Says what the token for a call is asked for. */
 export interface TokenTarget {
-  /** Whether a part of it is made for each call: every origin may then have a token of its own. */
+  /**
+   * Whether audience or resource is made for each call: every origin may then have a token of its own. A scope does not
+   * count, for it says what a token permits and not where: any server could pass it on to another.
+   */
   readonly perCall: boolean;
   /**
    * Gives the parameters of the token request; they belong to the caller.
@@ -45,13 +48,12 @@ export function createTokenTarget({ scope, resource, audience }: TokenTargetOpti
     toPart("resource", resource, toResources),
     toPart("audience", audience, (value) => [toPair("audience", value, assertNonEmptyString)]),
   ];
-  const perCall = parts.some((part) => typeof part === "function");
   const read = (request: TokenRequest): Pair[] =>
     parts.flatMap((part) => (typeof part === "function" ? part(request) : part));
   // Written once where it is the same for every call: the cache asks for the key with each.
-  const fixedKey = perCall ? undefined : JSON.stringify(parts.flat());
+  const fixedKey = parts.some(isFunction) ? undefined : JSON.stringify(parts.flat());
   return {
-    perCall,
+    perCall: isFunction(resource) || isFunction(audience),
     parameters: (request) => new URLSearchParams(read(request)),
     cacheKey: (request) => fixedKey ?? JSON.stringify(read(request)),
   };
@@ -79,7 +81,7 @@ function toPart<T>(
   };
 }
 
-function isFunction<T>(option: PerCall<T>): option is (request: TokenRequest) => T {
+function isFunction<T>(option: PerCall<T> | undefined): option is (request: TokenRequest) => T {
   return typeof option === "function";
 }
 

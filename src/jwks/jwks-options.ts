@@ -2,6 +2,7 @@ import type { RetryJitter } from "../lib/backoff.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import {
   assertBoolean,
+  assertCount,
   assertFields,
   assertFunction,
   assertNotNegative,
@@ -211,11 +212,6 @@ export function resolveJwksOptions(options: JwksOptions, field: string): JwksSet
 export function toUrlRules({ allowLoopbackHttp, allowedDomains: listed }: JwksSettings, field: string): UrlRules {
   const allowedDomains = listed === undefined ? undefined : parseAllowedDomains(listed, `${field}.allowedDomains`);
   return { allowLoopbackHttp, allowedDomains };
-}
-
-function assertCount(field: string, value: number): void {
-  assertNotNegative(field, value);
-  if (!Number.isSafeInteger(value)) throw new RangeError(`${field} must be an integer, got ${value}`);
 }
 
 function assertMethods(field: string, value: unknown, methods: readonly string[]): void {

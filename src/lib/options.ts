@@ -18,6 +18,12 @@ export function assertPositiveInteger(field: string, value: number): void {
   if (!Number.isSafeInteger(value)) throw new RangeError(`${field} must be an integer, got ${value}`);
 }
 
+/** Throws unless `value` is an integer, 0 or greater. */
+export function assertCount(field: string, value: number): void {
+  assertNotNegative(field, value);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${field} must be an integer, got ${value}`);
+}
+
 /** Throws unless `value` is a string with at least one character. */
 export function assertNonEmptyString(field: string, value: unknown): asserts value is string {
   if (typeof value !== "string") throw new TypeError(`${field} must be a string, got ${typeName(value)}`);

@@ -1,6 +1,6 @@
 import { type BackoffShape, createBackoff } from "./backoff.js";
 import type { Clock } from "./clock.js";
-import { raceSignal } from "./signal.js";
+import { pause } from "./pause.js";
 
 /** When failed work is repeated. Durations in milliseconds. */
 export interface RetrySchedule extends BackoffShape {
@@ -39,17 +39,5 @@ export async function retry<T>(
       if (clock.monotonicMs() + delayMs >= endMs) throw error;
       await pause(delayMs, clock, signal);
     }
-  }
-}
-
-async function pause(delayMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  let timer: Disposable | undefined;
-  const due = new Promise<void>((resolve) => {
-    timer = clock.setTimer(resolve, delayMs);
-  });
-  try {
-    await raceSignal(due, signal);
-  } finally {
-    timer?.[Symbol.dispose]();
   }
 }

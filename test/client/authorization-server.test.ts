@@ -53,7 +53,8 @@ describe("createServerLocator()", () => {
 
   it.each<[unknown, string]>([
     ["", "authorizationServer.issuer must not be empty"],
-    [undefined, "authorizationServer must be an object, got undefined"],
+    [undefined, "authorizationServer must be an issuer identifier or an object with one, got undefined"],
+    [null, "authorizationServer must be an issuer identifier or an object with one, got null"],
     [[issuer], "authorizationServer must be an object, got array"],
     [{}, "authorizationServer.issuer must be a string"],
     ["issuer.example", "authorizationServer.issuer must be"],

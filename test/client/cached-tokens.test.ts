@@ -463,6 +463,15 @@ describe("cachedTokens()", () => {
       await expect(get()).rejects.toMatchObject({ code: "ERR_TOKEN_SOURCE_UNAVAILABLE" });
       expect(source.requests).toHaveLength(1);
     });
+
+    it("gives no rejected token to those who waited for another", async () => {
+      const { source, tokens, get } = setUp();
+      const rejected = await get();
+      source.answer = () => new Promise(() => {});
+      const waiting = expect(get({ rejected })).rejects.toMatchObject({ code: "ERR_TOKEN_SOURCE_UNAVAILABLE" });
+      tokens[Symbol.dispose]();
+      await waiting;
+    });
   });
 
   describe("telemetry", () => {

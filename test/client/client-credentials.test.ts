@@ -100,8 +100,9 @@ describe("clientCredentials()", () => {
   });
 
   it("has one token per origin where something is derived from the call", async () => {
-    const source = open({ scope: ({ origin }) => `ingest:${new URL(origin).hostname}` });
-    expect(source.audienceBound).toBe(true);
+    const source = open({ audience: "ingest", scope: ({ origin }) => `ingest:${new URL(origin).hostname}` });
+    expect(open({ audience: ({ origin }) => origin }).audienceBound).toBe(true);
+    expect(source.audienceBound).toBeUndefined();
     const tokens = cachedTokens(source);
     const [eu, us] = ["https://eu.example", "https://us.example"];
     const values: string[] = [];
@@ -144,8 +145,8 @@ describe("clientCredentials()", () => {
 
   it.each<[object, string]>([
     [{ clientId: undefined }, "clientId must be a string"],
-    [{ clientAuth: undefined }, "clientAuth must be a client authentication, got undefined"],
-    [{ clientAuth: "secret" }, "clientAuth must be a client authentication, got string"],
+    [{ clientAuth: undefined }, "clientAuth must be a client authentication such as privateKeyJwt(), got undefined"],
+    [{ clientAuth: "secret" }, "clientAuth must be a client authentication such as privateKeyJwt(), got string"],
     [{ scope: "" }, "scope must not be empty"],
     [{ scopes: "a" }, "options.scopes is not an option"],
     [{ retries: -1 }, "retries must be 0 or a positive finite number"],

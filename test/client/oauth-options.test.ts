@@ -32,6 +32,7 @@ describe("readOAuthSettings()", () => {
     [{ attemptTimeoutMs: 0 }, "attemptTimeoutMs must be a positive finite number"],
     [{ totalTimeoutMs: Number.POSITIVE_INFINITY }, "totalTimeoutMs must be finite"],
     [{ retries: -1 }, "retries must be 0 or a positive finite number"],
+    [{ retries: 1.5 }, "retries must be an integer"],
     [{ retries: "2" }, "retries must be a number"],
     [{ allowLoopbackHttp: "no" }, "allowLoopbackHttp must be a boolean"],
   ])("refuses %o", (options, message) => {

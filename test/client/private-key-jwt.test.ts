@@ -78,8 +78,8 @@ describe("privateKeyJwt()", () => {
 
   it.each<[object, string]>([
     [{ key: undefined }, "key must be a signing key"],
-    [{ key: { ...key, kid: "" } }, "key must be a signing key"],
-    [{ key: { ...key, algorithm: "HS256" } }, "key must be a signing key"],
+    [{ key: { ...key, kid: "" } }, "key.kid must not be empty"],
+    [{ key: { ...key, algorithm: "HS256" } }, "key.algorithm must be a supported signature algorithm"],
     [{ key: { ...key, privateKey: "secret" } }, "key.privateKey must be a private CryptoKey"],
     [{ key, audience: "https://issuer.example" }, 'audience must be "issuer" or "token_endpoint"'],
     [{ key, lifetimeSeconds: 61 }, "lifetimeSeconds must be at most 60, got 61"],

@@ -19,6 +19,14 @@ describe("createServerTime()", () => {
     expect(time.aheadMs).toBe(-6_000);
   });
 
+  it("counts from now what a cache has kept for a while", () => {
+    const time = createServerTime(createManualClock(NOW_MS));
+    const kept = (age: string): Headers => new Headers({ date: new Date(NOW_MS - 1_800_000).toUTCString(), age });
+    expect(time.note(kept("1800"))).toBe(NOW_MS);
+    for (const age of ["-1", "1e3", "1, 2", "100000000", "old"]) expect(time.note(kept(age))).toBeUndefined();
+    expect(time.aheadMs).toBe(0);
+  });
+
   it.each([HOUR_MS, -HOUR_MS])("believes a difference of %d ms, and no larger one", (differenceMs) => {
     const time = createServerTime(createManualClock(NOW_MS));
     time.note(at(NOW_MS + differenceMs));

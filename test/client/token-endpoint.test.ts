@@ -233,7 +233,7 @@ describe("createTokenEndpoint()", () => {
       expect(clock.waits).toEqual([]);
     });
 
-    it("shows nothing of any answer, whatever its status, type and form", async () => {
+    it("L1: shows nothing of any answer, whatever its status, type and form", async () => {
       const statuses = [200, 201, 204, 301, 400, 401, 403, 418, 429, 500, 503, 599];
       const types = ["application/json", "text/html", MARKER];
       const documents: unknown[] = [
@@ -259,7 +259,7 @@ describe("createTokenEndpoint()", () => {
       }
     });
 
-    it("shows nothing of what a fetch fails with", async () => {
+    it("L1: shows nothing of what a fetch fails with", async () => {
       const fetch = async () => {
         throw Object.assign(new Error(MARKER, { cause: { data: MARKER } }), { body: MARKER });
       };
@@ -373,18 +373,33 @@ describe("createTokenEndpoint()", () => {
       expect(() => open(discovered)).toThrow("authorizationServer.tokenEndpoint");
     });
 
-    it("K12: signs by the server's clock once its answers have shown it", async () => {
+    it("K12: signs by the server's clock as soon as a refusal has shown it", async () => {
       const nowMs = 1_900_000_000_000;
       const date = new Date(nowMs - 600_000).toUTCString();
       server.answer((hit) => (hit === 1 ? { status: 401, headers: { date } } : tokenAnswer()));
       const clock = createSkippingClock(DEADLINES_MS, nowMs);
-      const endpoint = open({ clock, clientId: "report", clientAuth: privateKeyJwt({ key }) });
-      await failure(ask(endpoint));
+      const endpoint = open({ clock, retries: 0, clientId: "report", clientAuth: privateKeyJwt({ key }) });
       await ask(endpoint);
       expect([0, 1].map((index) => decodeJwt(assertionOf(index)).iat)).toEqual([
         nowMs / 1_000 - 10,
         nowMs / 1_000 - 610,
       ]);
+    });
+
+    const clockTales: [string, (hit: number) => number, boolean, number][] = [
+      ["another time with each answer", (hit) => hit * 60, true, 2],
+      ["a time that assertions bear with", () => -10, true, 1],
+      ["another time, to a client without assertions", () => -600, false, 1],
+    ];
+    it.each(clockTales)("K8: repeats no further refusal with %s", async (_, aheadSeconds, withKey, requests) => {
+      const nowMs = 1_900_000_000_000;
+      const date = (hit: number): string => new Date(nowMs + aheadSeconds(hit) * 1_000).toUTCString();
+      server.answer((hit) => ({ status: 401, headers: { date: date(hit) } }));
+      const clock = createSkippingClock(DEADLINES_MS, nowMs);
+      const clientAuth = withKey ? { clientAuth: privateKeyJwt({ key }) } : {};
+      const error = await failure(ask(open({ clock, clientId: "report", ...clientAuth })));
+      expect(error.code).toBe("ERR_TOKEN_SOURCE_REFUSED");
+      expect(server.tokenRequests).toHaveLength(requests);
     });
 
     it("passes on what the key fails with, and sends nothing", async () => {

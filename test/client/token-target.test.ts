@@ -30,10 +30,17 @@ describe("createTokenTarget()", () => {
 
   it("derives what is a function from each call", () => {
     const target = createTokenTarget({ scope: ({ origin }) => `ingest:${new URL(origin).hostname}`, audience: "jobs" });
-    expect(target.perCall).toBe(true);
+    expect(target.perCall).toBe(false);
     expect(target.parameters(request()).get("scope")).toBe("ingest:eu.jobs.example");
     expect(target.cacheKey(request())).not.toBe(target.cacheKey(request("https://us.jobs.example")));
     expect(target.cacheKey(request())).toBe(target.cacheKey(request()));
+  });
+
+  it("K2: is made for each call by its audience or resource, and not by a scope, which names no service", () => {
+    const perCall = (options: TokenTargetOptions): boolean => createTokenTarget(options).perCall;
+    expect(perCall({ audience: ({ origin }) => origin })).toBe(true);
+    expect(perCall({ resource: ({ origin }) => origin, scope: "a" })).toBe(true);
+    expect(perCall({ scope: ({ origin }) => `ingest:${new URL(origin).hostname}` })).toBe(false);
   });
 
   it("has another cache key for each other target", () => {

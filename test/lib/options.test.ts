@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   assertBoolean,
+  assertCount,
   assertFields,
   assertFunction,
   assertNonEmptyString,
@@ -29,6 +30,9 @@ describe("option checks", () => {
   it("tells 0 from positive where that matters", () => {
     expect(() => assertNotNegative("clockToleranceSeconds", 0)).not.toThrow();
     expect(() => assertNotNegative("clockToleranceSeconds", -0.1)).toThrow(RangeError);
+    expect(() => assertCount("retries", 0)).not.toThrow();
+    expect(() => assertCount("retries", -1)).toThrow(RangeError);
+    expect(() => assertCount("retries", 1.5)).toThrow(/^retries must be an integer/);
     expect(() => assertPositiveInteger("maxKeys", 1.5)).toThrow(/^maxKeys must be an integer/);
   });
 

@@ -1,0 +1,15 @@
+import type { Clock } from "./clock.js";
+import { raceSignal } from "./signal.js";
+
+/** Waits on monotonic time. Rejects with the signal's reason when it aborts; leaves no timer and no listener. */
+export async function pause(delayMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  let timer: Disposable | undefined;
+  const due = new Promise<void>((resolve) => {
+    timer = clock.setTimer(resolve, delayMs);
+  });
+  try {
+    await raceSignal(due, signal);
+  } finally {
+    timer?.[Symbol.dispose]();
+  }
+}
