@@ -5,9 +5,8 @@ import { TokenSourceError } from "../errors.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import { assertFields, assertNonEmptyString, assertPositive, withoutUndefined } from "../lib/options.js";
 import { isToken68 } from "../token/bearer.js";
-import { readClaim } from "../token/claims.js";
-import { parseCompactJws } from "../token/compact-jws.js";
 import type { Token, TokenSource } from "../token/token.js";
+import { readExpiryHintMs } from "./expiry-hint.js";
 
 /** Options of {@link tokenFile}; every field has a default. */
 export interface TokenFileOptions {
@@ -114,17 +113,7 @@ function toReading(text: string, file: string): Reading {
   const value = text.trim();
   if (value === "") throw new TokenSourceError("ERR_TOKEN_SOURCE_UNAVAILABLE", `${file} is empty`);
   if (!isToken68(value)) throw invalid(`${file} holds something else than a bearer token`);
-  return { value, expiresAtMs: readExpiryMs(value) };
-}
-
-/** "exp" of a JWT, unverified; undefined when the token is none or does not say. */
-function readExpiryMs(token: string): number | undefined {
-  try {
-    const seconds = readClaim(parseCompactJws(token).payload, "exp");
-    return typeof seconds === "number" ? seconds * 1_000 : undefined;
-  } catch {
-    return undefined;
-  }
+  return { value, expiresAtMs: readExpiryHintMs(value) };
 }
 
 async function readText(file: string): Promise<string> {

@@ -1,9 +1,8 @@
 import { TokenSourceError } from "../errors.js";
-import { decodeBase64url } from "../lib/base64url.js";
 import { isToken68 } from "../token/bearer.js";
 import { readClaim } from "../token/claims.js";
-import { parseStrictJsonObject } from "../token/strict-json.js";
 import type { Token } from "../token/token.js";
+import { readExpiryHintMs } from "./expiry-hint.js";
 import type { OAuthDocument } from "./oauth-fetch.js";
 
 /** What a token endpoint gave. */
@@ -113,20 +112,11 @@ function readText(document: OAuthDocument, name: string): string | undefined {
 }
 
 function hintedLifeSeconds(value: string, serverNowMs: number): number {
-  const expiresAt = readExpiry(value);
-  if (expiresAt === undefined) return UNKNOWN_LIFE_SECONDS;
-  const seconds = expiresAt - serverNowMs / 1_000;
+  const expiresAtMs = readExpiryHintMs(value);
+  if (expiresAtMs === undefined) return UNKNOWN_LIFE_SECONDS;
+  const seconds = (expiresAtMs - serverNowMs) / 1_000;
   if (seconds <= 0) throw invalid("access_token", "has expired");
   return Math.min(seconds, LONGEST_LIFE_SECONDS);
-}
-
-function readExpiry(value: string): number | undefined {
-  const [, payload = "", ...rest] = value.split(".");
-  // Access tokens may be anything; what is not a JWT has no hint.
-  const bytes = rest.length === 1 ? decodeBase64url(payload) : undefined;
-  const claims = bytes && parseStrictJsonObject(bytes);
-  const expiresAt = claims && readClaim(claims, "exp");
-  return typeof expiresAt === "number" ? expiresAt : undefined;
 }
 
 function invalid(member: string, what: string): TokenSourceError {

@@ -1,3 +1,4 @@
+import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
 import type { Labels, Telemetry } from "../telemetry/telemetry.js";
 import type { RefreshKind } from "./jwks-event.js";
 
@@ -20,36 +21,24 @@ export interface JwksMeasurements {
 
 /** Creates {@link JwksMeasurements} that carry `labels`. */
 export function createJwksMeasurements(telemetry: Telemetry, labels: Labels): JwksMeasurements {
-  // Made once: a key in hand costs no allocation.
+  const guarded = createGuardedTelemetry(telemetry);
+  // Made once: a key in hand costs no allocation of labels.
   const outcomes = {
     hit: { ...labels, outcome: "hit" },
     stale: { ...labels, outcome: "stale" },
     miss: { ...labels, outcome: "miss" },
   } as const satisfies Record<KeyRequestOutcome, Labels>;
   return {
-    keyRequested: (outcome) => attempt(() => telemetry.count("latchkey.jwks.requests", outcomes[outcome])),
+    keyRequested: (outcome) => guarded.count("latchkey.jwks.requests", outcomes[outcome]),
     refreshStarted(kind) {
-      const span = attempt(() => telemetry.startSpan?.("latchkey.jwks.refresh", { ...labels, kind }));
+      const span = guarded.startSpan?.("latchkey.jwks.refresh", { ...labels, kind });
       return (outcome, durationMs, ageMs) => {
-        attempt(() => span?.end(outcome));
-        attempt(() => telemetry.count("latchkey.jwks.refreshes", { ...labels, kind, outcome }));
-        attempt(() => telemetry.record("latchkey.jwks.refresh_ms", durationMs, { ...labels, kind }));
-        if (ageMs !== undefined) attempt(() => telemetry.record("latchkey.jwks.key_set_age_ms", ageMs, labels));
+        span?.end(outcome);
+        guarded.count("latchkey.jwks.refreshes", { ...labels, kind, outcome });
+        guarded.record("latchkey.jwks.refresh_ms", durationMs, { ...labels, kind });
+        if (ageMs !== undefined) guarded.record("latchkey.jwks.key_set_age_ms", ageMs, labels);
       };
     },
-    unusableKeys: (reason, count) =>
-      attempt(() => telemetry.record("latchkey.jwks.unusable_keys", count, { ...labels, reason })),
+    unusableKeys: (reason, count) => guarded.record("latchkey.jwks.unusable_keys", count, { ...labels, reason }),
   };
-}
-
-function attempt<T>(tell: () => T): T | undefined {
-  try {
-    const told = tell();
-    // An async function fits where a void one is asked for.
-    if (told instanceof Promise) told.catch(() => {});
-    return told;
-  } catch {
-    // No call must fail because it could not be counted.
-    return undefined;
-  }
 }

@@ -15,6 +15,7 @@ export function createGuardedTelemetry(inner: Telemetry): Telemetry {
         let span: TelemetrySpan | undefined;
         attempt(() => {
           span = inner.startSpan?.(name, labels);
+          return span;
         });
         return {
           end(outcome, results) {
