@@ -43,6 +43,11 @@ export async function compare(base: Work, other: Work, times = TIMES_PER_ROUND):
   };
 }
 
+/** How often {@link compare} does each kind of work in all, with that many pieces per round. */
+export function timesInAll(times: number): number {
+  return (WARM_UP_ROUNDS + ROUNDS) * times;
+}
+
 /** The value that half of them exceed. */
 export function median(values: Iterable<number>): number {
   return percentile(values, 0.5);
@@ -52,6 +57,13 @@ export function median(values: Iterable<number>): number {
 export function percentile(values: Iterable<number>, part: number): number {
   const sorted = Float64Array.from(values).sort();
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
+}
+
+/** The mean of the middle half: what happens in few rounds does not count, what happens in many counts by its size. */
+export function middleMean(values: Iterable<number>): number {
+  const sorted = Float64Array.from(values).sort();
+  const middle = sorted.subarray(Math.floor(sorted.length / 4), Math.ceil((sorted.length * 3) / 4));
+  return middle.reduce((sum, value) => sum + value, 0) / middle.length;
 }
 
 async function timeOf(work: Work, times: number): Promise<number> {

@@ -7,6 +7,9 @@ import { type Figure, formatFigure, isKept } from "./figure.ts";
 // The last one fails where no Redis answers; by then the others have told their figures.
 const groups: Readonly<Record<string, () => Promise<Figure[]>>> = {
   verify: async () => (await import("./verify.ts")).measureVerify(),
+  "pre-check": async () => (await import("./pre-check.ts")).measurePreCheck(),
+  rpc: async () => (await import("./rpc.ts")).measureRpc(),
+  "verified tokens": async () => (await import("./verified-tokens.ts")).measureVerifiedTokens(),
   client: async () => (await import("./client.ts")).measureClient(),
   "hostile body": async () => (await import("./hostile-body.ts")).measureHostileBody(),
   cold: async () => (await import("./jwks-cold.ts")).measureCold(),

@@ -27,8 +27,9 @@ const BUDGETS: readonly Budget[] = [
     without: ["cockatiel", "http-cache-semantics", "lru-cache", "oauth4webapi"],
   },
   {
+    // Proofs of possession are 2 kB of it; whoever makes none leaves them out.
     code: 'export * from "latchkey/client";',
-    maxBytes: 32_000,
+    maxBytes: 34_500,
     without: ["http-cache-semantics"],
   },
   { code: 'export * from "latchkey/jwks";' },

@@ -13,7 +13,10 @@ interface Manifest {
 
 // What the installed code may need: the required peers, and what a subpath is an adapter for.
 const REQUIRED_PEERS = ["@bufbuild/protobuf", "@connectrpc/connect"];
-const ADAPTED_PEERS: Readonly<Record<string, string>> = { "./otel": "@opentelemetry/api" };
+const ADAPTED_PEERS: Readonly<Record<string, string>> = {
+  "./otel": "@opentelemetry/api",
+  "./cel": "@bufbuild/cel",
+};
 
 const manifest = JSON.parse(readFileSync("package.json", "utf8")) as Manifest;
 const folder = mkdtempSync(join(tmpdir(), "latchkey-smoke-"));

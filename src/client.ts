@@ -12,6 +12,7 @@ export { chain } from "./client/chain.js";
 export type { ClientAuth, ClientAuthRequest } from "./client/client-auth.js";
 export { type ClientCredentialsOptions, clientCredentials } from "./client/client-credentials.js";
 export { type CorsHeaders, corsHeaders } from "./client/cors-headers.js";
+export { type DpopProofRequest, type DpopProofs, type DpopProofsOptions, dpopProofs } from "./client/dpop-proofs.js";
 export {
   type AuthFailure,
   type AuthFailureAction,

@@ -10,7 +10,14 @@
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
-import { AuthError, type AuthErrorCode, KeysUnavailableError } from "./errors.js";
+import {
+  AuthError,
+  type AuthErrorCode,
+  KeysUnavailableError,
+  StepUpRequiredError,
+  type TokenSourceCode,
+  TokenSourceError,
+} from "./errors.js";
 
 /** The `domain` of every `google.rpc.ErrorInfo` that latchkey sends. */
 export const ERROR_DOMAIN = "latchkey";
@@ -20,6 +27,9 @@ const WIRE_REASONS = [
   "CREDENTIALS_MALFORMED",
   "TOKEN_EXPIRED",
   "TOKEN_REJECTED",
+  "PROOF_REJECTED",
+  "PROOF_NONCE_REQUIRED",
+  "STEP_UP_REQUIRED",
   "ACCESS_DENIED",
   "TEMPORARILY_UNAVAILABLE",
   "OVERLOADED",
@@ -32,9 +42,15 @@ export type WireReason = (typeof WIRE_REASONS)[number];
 export interface ConnectErrorOptions {
   /** The "realm" of challenges: printable ASCII without quote and backslash. @defaultValue `"latchkey"` */
   readonly realm?: string;
+  /** The scheme of challenges: the one that the call used. @defaultValue `"Bearer"` */
+  readonly scheme?: "Bearer" | "DPoP";
+  /** Algorithms of proofs, told in challenges of the scheme `DPoP` (RFC 9449 section 7.1). @defaultValue not told */
+  readonly proofAlgorithms?: readonly string[] | undefined;
+  /** URL of the metadata of this service, told in challenges (RFC 9728 section 5.1). @defaultValue not told */
+  readonly resourceMetadata?: string | undefined;
 }
 
-const DEFAULTS = { realm: "latchkey" } satisfies Required<ConnectErrorOptions>;
+const DEFAULTS = { realm: "latchkey", scheme: "Bearer" } as const satisfies ConnectErrorOptions;
 
 /** What one kind of error becomes. */
 interface WireError {
@@ -42,7 +58,14 @@ interface WireError {
   readonly text: string;
   readonly reason?: WireReason;
   /** RFC 6750 section 3: `null` is a challenge without an "error" attribute, absent is no challenge at all. */
-  readonly challenge?: "invalid_request" | "invalid_token" | "insufficient_scope" | null;
+  readonly challenge?:
+    | "invalid_request"
+    | "invalid_token"
+    | "insufficient_scope"
+    | "invalid_dpop_proof"
+    | "use_dpop_nonce"
+    | "insufficient_user_authentication"
+    | null;
 }
 
 // RFC 6750 section 3.1: no error attribute when the request carried no credentials.
@@ -70,6 +93,26 @@ const EXPIRED: WireError = {
   reason: "TOKEN_EXPIRED",
   challenge: "invalid_token",
 };
+// RFC 9449 sections 7.1 and 9.
+const PROOF_REJECTED: WireError = {
+  code: Code.Unauthenticated,
+  text: "credentials not accepted",
+  reason: "PROOF_REJECTED",
+  challenge: "invalid_dpop_proof",
+};
+const PROOF_NONCE_REQUIRED: WireError = {
+  code: Code.Unauthenticated,
+  text: "credentials not accepted",
+  reason: "PROOF_NONCE_REQUIRED",
+  challenge: "use_dpop_nonce",
+};
+// RFC 9470 section 3.
+const STEP_UP: WireError = {
+  code: Code.Unauthenticated,
+  text: "credentials not accepted",
+  reason: "STEP_UP_REQUIRED",
+  challenge: "insufficient_user_authentication",
+};
 const DENIED: WireError = {
   code: Code.PermissionDenied,
   text: "access denied",
@@ -89,6 +132,14 @@ const OVERLOADED: WireError = {
 };
 const INTERNAL: WireError = { code: Code.Internal, text: "internal error" };
 
+// These four arise in the client's own process, before anything is sent.
+const SOURCE_ERRORS: Readonly<Record<TokenSourceCode, WireError>> = {
+  ERR_TOKEN_SOURCE_UNAVAILABLE: { code: Code.Unavailable, text: "no token could be obtained at present" },
+  ERR_TOKEN_SOURCE_REFUSED: { code: Code.Unauthenticated, text: "the token source refused to issue a token" },
+  ERR_TOKEN_SOURCE_INVALID: { code: Code.Internal, text: "the token source gave something unusable" },
+  ERR_TOKEN_ORIGIN: { code: Code.FailedPrecondition, text: "no token may be sent to this origin" },
+};
+
 const WIRE_ERRORS: Readonly<Record<AuthErrorCode, WireError>> = {
   ERR_CREDENTIALS_MISSING: MISSING,
   ERR_CREDENTIALS_MALFORMED: MALFORMED,
@@ -104,6 +155,10 @@ const WIRE_ERRORS: Readonly<Record<AuthErrorCode, WireError>> = {
   ERR_TOKEN_BOUND: REJECTED,
   ERR_TOKEN_SIGNATURE: REJECTED,
   ERR_TOKEN_REVOKED: REJECTED,
+  ERR_PROOF_MISSING: PROOF_REJECTED,
+  ERR_PROOF_INVALID: PROOF_REJECTED,
+  ERR_PROOF_NONCE: PROOF_NONCE_REQUIRED,
+  ERR_PROOF_REPLAYED: PROOF_REJECTED,
   ERR_KEY_NOT_FOUND: REJECTED,
   ERR_KEY_UNUSABLE: REJECTED,
   ERR_ROLE_MISSING: DENIED,
@@ -111,15 +166,13 @@ const WIRE_ERRORS: Readonly<Record<AuthErrorCode, WireError>> = {
   ERR_ORG_MISSING: DENIED,
   ERR_ORG_MISMATCH: DENIED,
   ERR_CONDITION_NOT_MET: DENIED,
+  ERR_STEP_UP_REQUIRED: STEP_UP,
   ERR_KEYS_UNAVAILABLE: UNAVAILABLE,
   ERR_KEYS_INVALID: UNAVAILABLE,
   ERR_REVOCATION_UNAVAILABLE: UNAVAILABLE,
+  ERR_REPLAY_UNAVAILABLE: UNAVAILABLE,
   ERR_TOO_MANY_PENDING: OVERLOADED,
-  // These four arise in the client's own process, before anything is sent.
-  ERR_TOKEN_SOURCE_UNAVAILABLE: { code: Code.Unavailable, text: "no token could be obtained at present" },
-  ERR_TOKEN_SOURCE_REFUSED: { code: Code.Unauthenticated, text: "the token source refused to issue a token" },
-  ERR_TOKEN_SOURCE_INVALID: { code: Code.Internal, text: "the token source gave something unusable" },
-  ERR_TOKEN_ORIGIN: { code: Code.FailedPrecondition, text: "no token may be sent to this origin" },
+  ...SOURCE_ERRORS,
   // Mistakes of the operator: the peer can do nothing about them.
   ERR_KEY_MISSING: INTERNAL,
   ERR_KEY_INVALID: INTERNAL,
@@ -163,10 +216,7 @@ export function toConnectError(error: unknown, options: ConnectErrorOptions = {}
   const { code, text, reason, challenge } = error instanceof AuthError ? WIRE_ERRORS[error.code] : INTERNAL;
   const converted = new ConnectError(text, code, undefined, undefined, error);
   if (challenge !== undefined) {
-    const { realm = DEFAULTS.realm } = options;
-    assertRealm(realm);
-    const attribute = challenge === null ? "" : `, error="${challenge}"`;
-    converted.metadata.set("www-authenticate", `Bearer realm="${realm}"${attribute}`);
+    converted.metadata.set("www-authenticate", formatChallenge(challenge, error, options));
   }
   if (reason !== undefined) {
     converted.details.push({ desc: ErrorInfoSchema, value: { reason, domain: ERROR_DOMAIN } });
@@ -175,6 +225,30 @@ export function toConnectError(error: unknown, options: ConnectErrorOptions = {}
     addRetryDelay(converted, error.retryAfterMs);
   }
   return converted;
+}
+
+/**
+ * Gives the `ConnectError` of a call that its client could not send, for want of a token or of a key that signs: what
+ * {@link toConnectError} gives, from the one part of the table that clients need. The rest stays out of their bundles.
+ */
+export function toUnsentError(error: unknown): ConnectError {
+  const { code, text } = error instanceof TokenSourceError ? SOURCE_ERRORS[error.code] : INTERNAL;
+  return new ConnectError(text, code, undefined, undefined, error);
+}
+
+function formatChallenge(challenge: string | null, error: unknown, options: ConnectErrorOptions): string {
+  const { realm = DEFAULTS.realm, scheme = DEFAULTS.scheme, proofAlgorithms = [], resourceMetadata } = options;
+  assertRealm(realm);
+  const parameters = [`realm="${realm}"`];
+  if (challenge !== null) parameters.push(`error="${challenge}"`);
+  if (error instanceof StepUpRequiredError) {
+    const { acrValues, maxAgeSeconds } = error;
+    if (acrValues.length > 0) parameters.push(`acr_values="${acrValues.join(" ")}"`);
+    if (maxAgeSeconds !== undefined) parameters.push(`max_age="${maxAgeSeconds}"`);
+  }
+  if (scheme === "DPoP" && proofAlgorithms.length > 0) parameters.push(`algs="${proofAlgorithms.join(" ")}"`);
+  if (resourceMetadata !== undefined) parameters.push(`resource_metadata="${resourceMetadata}"`);
+  return `${scheme} ${parameters.join(", ")}`;
 }
 
 /** Throws unless `realm` can stand between quotes in a header as it is (RFC 9110 section 5.6.4). */

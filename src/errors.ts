@@ -23,6 +23,10 @@ export type TokenRejectedCode =
   | "ERR_TOKEN_BOUND"
   | "ERR_TOKEN_SIGNATURE"
   | "ERR_TOKEN_REVOKED"
+  | "ERR_PROOF_MISSING"
+  | "ERR_PROOF_INVALID"
+  | "ERR_PROOF_NONCE"
+  | "ERR_PROOF_REPLAYED"
   | "ERR_KEY_NOT_FOUND"
   | "ERR_KEY_UNUSABLE";
 
@@ -34,11 +38,15 @@ export type AccessDeniedCode =
   | "ERR_ORG_MISMATCH"
   | "ERR_CONDITION_NOT_MET";
 
+/** Why a good token is not good enough: its subject has to authenticate again, or more strongly. */
+export type StepUpCode = "ERR_STEP_UP_REQUIRED";
+
 /** Why a token could not be checked at present. The token may be good; waiting helps. */
 export type KeysUnavailableCode =
   | "ERR_KEYS_UNAVAILABLE"
   | "ERR_KEYS_INVALID"
   | "ERR_REVOCATION_UNAVAILABLE"
+  | "ERR_REPLAY_UNAVAILABLE"
   | "ERR_TOO_MANY_PENDING";
 
 /** Why a client has no token to send. */
@@ -68,6 +76,7 @@ export type ConfigCode = "ERR_CONFIG_INVALID" | "ERR_CONFIG_UNREADABLE" | "ERR_D
 export type AuthErrorCode =
   | TokenRejectedCode
   | AccessDeniedCode
+  | StepUpCode
   | KeysUnavailableCode
   | TokenSourceCode
   | CredentialCode
@@ -112,6 +121,29 @@ export class AccessDeniedError extends AuthError {
   constructor(code: AccessDeniedCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
+  }
+}
+
+/** The caller may do this once its subject has authenticated again, or more strongly (RFC 9470). */
+export class StepUpRequiredError extends AuthError {
+  static {
+    StepUpRequiredError.prototype.name = "StepUpRequiredError";
+  }
+
+  /** Always this. */
+  readonly code: StepUpCode = "ERR_STEP_UP_REQUIRED";
+  /** Authentication contexts ("acr"), one of which the method asks for; empty when it asks for none. */
+  readonly acrValues: readonly string[];
+  /** How long ago the subject may have authenticated, in seconds; undefined when the method does not ask. */
+  readonly maxAgeSeconds: number | undefined;
+
+  constructor(
+    message: string,
+    demand: { readonly acrValues?: readonly string[] | undefined; readonly maxAgeSeconds?: number | undefined },
+  ) {
+    super(message);
+    this.acrValues = demand.acrValues ?? [];
+    this.maxAgeSeconds = demand.maxAgeSeconds;
   }
 }
 

@@ -1,7 +1,13 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { ErrorInfoSchema, RetryInfoSchema } from "#gen/google/rpc/error_details_pb.js";
-import { readRetryInfoMs, readWireReason, toConnectError } from "../src/connect-errors.js";
+import {
+  type ConnectErrorOptions,
+  readRetryInfoMs,
+  readWireReason,
+  toConnectError,
+  toUnsentError,
+} from "../src/connect-errors.js";
 import {
   type AccessDeniedCode,
   AccessDeniedError,
@@ -10,6 +16,7 @@ import {
   CredentialError,
   type KeysUnavailableCode,
   KeysUnavailableError,
+  StepUpRequiredError,
   type TokenRejectedCode,
   TokenRejectedError,
   TokenSourceError,
@@ -76,6 +83,56 @@ describe("toConnectError()", () => {
     ]);
   });
 
+  const challengeOf = (error: AuthError, options: ConnectErrorOptions): string | null =>
+    toConnectError(error, options).metadata.get("www-authenticate");
+  const PROOF_OPTIONS = { realm: "jobs", scheme: "DPoP", proofAlgorithms: ["ES256", "EdDSA"] } as const;
+
+  it.each([
+    ["ERR_PROOF_MISSING", "invalid_dpop_proof", "PROOF_REJECTED"],
+    ["ERR_PROOF_INVALID", "invalid_dpop_proof", "PROOF_REJECTED"],
+    ["ERR_PROOF_REPLAYED", "invalid_dpop_proof", "PROOF_REJECTED"],
+    ["ERR_PROOF_NONCE", "use_dpop_nonce", "PROOF_NONCE_REQUIRED"],
+    ["ERR_TOKEN_EXPIRED", "invalid_token", "TOKEN_EXPIRED"],
+  ] as const)("challenges who sent a proof in its scheme, with the algorithms: %s", (code, expected, reason) => {
+    const error = new TokenRejectedError(code, SECRET);
+    expect(challengeOf(error, PROOF_OPTIONS)).toBe(`DPoP realm="jobs", error="${expected}", algs="ES256 EdDSA"`);
+    expect(readWireReason(toConnectError(error, PROOF_OPTIONS))).toBe(reason);
+  });
+
+  it("tells of algorithms of proofs to nobody who sent none", () => {
+    const error = new TokenRejectedError("ERR_TOKEN_BOUND", SECRET);
+    expect(challengeOf(error, { ...PROOF_OPTIONS, scheme: "Bearer" })).toBe(
+      'Bearer realm="jobs", error="invalid_token"',
+    );
+    expect(challengeOf(error, { realm: "jobs", scheme: "DPoP" })).toBe('DPoP realm="jobs", error="invalid_token"');
+  });
+
+  it.each([
+    [{ acrValues: ["phr", "mfa"], maxAgeSeconds: 0 }, ', acr_values="phr mfa", max_age="0"'],
+    [{ acrValues: ["mfa"] }, ', acr_values="mfa"'],
+    [{ maxAgeSeconds: 300 }, ', max_age="300"'],
+    [{}, ""],
+  ])("asks for another authentication of the user: %j", (demands, parameters) => {
+    const error = new StepUpRequiredError(SECRET, demands);
+    expect(seenByPeer(error)).toEqual([
+      "Unauthenticated",
+      `Bearer realm="jobs", error="insufficient_user_authentication"${parameters}`,
+      "STEP_UP_REQUIRED",
+      "credentials not accepted",
+    ]);
+  });
+
+  it("tells in every challenge, and in nothing else, where the metadata of the service are", () => {
+    const options = { ...PROOF_OPTIONS, resourceMetadata: "https://jobs.example/metadata" };
+    const where = 'resource_metadata="https://jobs.example/metadata"';
+    const missing = new TokenRejectedError("ERR_CREDENTIALS_MISSING", SECRET);
+    expect(challengeOf(missing, { ...options, scheme: "Bearer" })).toBe(`Bearer realm="jobs", ${where}`);
+    expect(challengeOf(new AccessDeniedError("ERR_ROLE_MISSING", SECRET), options)).toBe(
+      `DPoP realm="jobs", error="insufficient_scope", algs="ES256 EdDSA", ${where}`,
+    );
+    expect(challengeOf(new KeysUnavailableError("ERR_KEYS_UNAVAILABLE", SECRET), options)).toBeNull();
+  });
+
   const denied: readonly AccessDeniedCode[] = [
     "ERR_ROLE_MISSING",
     "ERR_SCOPE_MISSING",
@@ -96,6 +153,7 @@ describe("toConnectError()", () => {
     "ERR_KEYS_UNAVAILABLE",
     "ERR_KEYS_INVALID",
     "ERR_REVOCATION_UNAVAILABLE",
+    "ERR_REPLAY_UNAVAILABLE",
   ];
   it.each(unavailable)("never challenges on %s, which says nothing about the token", (code) => {
     expect(seenByPeer(new KeysUnavailableError(code, SECRET))).toEqual([
@@ -162,6 +220,23 @@ describe("toConnectError()", () => {
   it.each(['a"b', "a\\b", "a\r\nb", "", "ü", "\u007f"])("G6: refuses the realm %j", (realm) => {
     const error = new TokenRejectedError("ERR_TOKEN_EXPIRED", "expired");
     expect(() => toConnectError(error, { realm })).toThrow(TypeError);
+  });
+});
+
+describe("toUnsentError()", () => {
+  it("gives what toConnectError() gives, for every error that keeps a client from sending", () => {
+    for (const error of [
+      new TokenSourceError("ERR_TOKEN_SOURCE_UNAVAILABLE", SECRET),
+      new TokenSourceError("ERR_TOKEN_SOURCE_REFUSED", SECRET),
+      new TokenSourceError("ERR_TOKEN_SOURCE_INVALID", SECRET),
+      new TokenSourceError("ERR_TOKEN_ORIGIN", SECRET),
+      new CredentialError("ERR_KEY_INVALID", SECRET),
+      new Error(SECRET),
+    ]) {
+      const [unsent, usual] = [toUnsentError(error), toConnectError(error)];
+      expect([unsent.code, unsent.rawMessage, unsent.cause]).toEqual([usual.code, usual.rawMessage, error]);
+      expect([...unsent.metadata, ...unsent.details]).toEqual([...usual.metadata, ...usual.details]);
+    }
   });
 });
 

@@ -1,5 +1,5 @@
-import { createRequire } from "node:module";
 import { ConfigError } from "../errors.js";
+import { readManifest } from "./manifest.js";
 
 /**
  * Imports a part of the service that needs packages which a user of the library does not have to install.
@@ -21,9 +21,7 @@ export async function loadPart<T>(load: () => Promise<T>): Promise<T> {
 
 /** The release to ask for: the newest one may not be one that this release works with. */
 function versionOf(name: string): string {
-  const { peerDependencies } = createRequire(import.meta.url)("latchkey/package.json") as {
-    readonly peerDependencies: Readonly<Record<string, string>>;
-  };
+  const { peerDependencies } = readManifest();
   return Object.hasOwn(peerDependencies, name) ? `@${peerDependencies[name]}` : "";
 }
 

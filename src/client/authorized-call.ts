@@ -7,13 +7,13 @@ import {
   type UnaryRequest,
   type UnaryResponse,
 } from "@connectrpc/connect";
-import { toConnectError } from "../connect-errors.js";
+import { toUnsentError } from "../connect-errors.js";
 import type { Clock } from "../lib/clock.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 import type { Token, TokenRequest } from "../token/token.js";
 import { bufferRequest } from "./buffered-request.js";
 import type { CachedTokenSource, PeekToken } from "./cached-tokens.js";
-import { guardResponse } from "./guarded-response.js";
+import { openGuarded } from "./guarded-response.js";
 import { isIdempotent, type Refusal, readRefusal } from "./refusal.js";
 
 /** What a call needs to obtain its tokens. */
@@ -74,15 +74,7 @@ export async function callStream(context: CallContext, req: StreamRequest, next:
   };
   const failed = (error: unknown): void => noteRefusal(context, current, error);
 
-  let response: StreamResponse;
-  try {
-    response = await send(token);
-  } catch (error) {
-    const other = await reopen(error);
-    if (other === undefined) throw error;
-    return guardResponse(other, { failed });
-  }
-  return guardResponse(response, isServerStream ? { failed, reopen } : { failed });
+  return openGuarded(() => send(token), isServerStream ? { failed, reopen } : { failed });
 }
 
 async function attempt(
@@ -153,7 +145,7 @@ async function obtainToken(tokens: CachedTokenSource, wanted: TokenRequest): Pro
   try {
     return await tokens.getToken(wanted);
   } catch (error) {
-    if (!wanted.signal.aborted) throw toConnectError(error);
+    if (!wanted.signal.aborted) throw toUnsentError(error);
     // A deadline's reason is a ConnectError already; any other abort is the caller's.
     throw ConnectError.from(wanted.signal.reason, Code.Canceled);
   }

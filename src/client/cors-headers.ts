@@ -12,9 +12,10 @@ export interface CorsHeaders {
 
 /**
  * What a server has to allow before a browser lets a page of another origin call it with tokens: the `cors` of
- * `@connectrpc/connect` and, besides, `authorization` to send, `www-authenticate` and `retry-after` to read.
+ * `@connectrpc/connect` and, besides, `authorization` and `dpop` to send, `www-authenticate`, `retry-after` and
+ * `dpop-nonce` to read.
  *
- * Without the first, no call leaves the page. Without the others, calls work but refusals cannot be read: `bearerAuth`
+ * Without those to send, no call leaves the page. Without the others, calls work but refusals cannot be read: `bearerAuth`
  * repeats no call, for it does not see that the refusal came before the handler. The wildcard `*` does not stand for
  * `authorization`: it has to be listed. Tokens are no cookies, so leave `access-control-allow-credentials` out. Preflight
  * requests carry no token: answer them before the service.
@@ -40,8 +41,8 @@ export interface CorsHeaders {
  */
 export const corsHeaders: CorsHeaders = /* @__PURE__ */ Object.freeze({
   allowedMethods: /* @__PURE__ */ merge(cors.allowedMethods),
-  allowedHeaders: /* @__PURE__ */ merge(cors.allowedHeaders, "Authorization"),
-  exposedHeaders: /* @__PURE__ */ merge(cors.exposedHeaders, "WWW-Authenticate", "Retry-After"),
+  allowedHeaders: /* @__PURE__ */ merge(cors.allowedHeaders, "Authorization", "DPoP"),
+  exposedHeaders: /* @__PURE__ */ merge(cors.exposedHeaders, "WWW-Authenticate", "Retry-After", "DPoP-Nonce"),
 });
 
 /** Adds names that are not there yet, in whatever case: some middleware refuses a name that comes twice. */

@@ -12,6 +12,22 @@ type Messages = StreamResponse["message"];
 type Message = Messages extends AsyncIterable<infer M> ? M : never;
 
 /**
+ * Opens a response stream that {@link guardResponse} watches. Failing to open it counts as failing before its first
+ * message.
+ */
+export async function openGuarded(open: () => Promise<StreamResponse>, guard: ResponseGuard): Promise<StreamResponse> {
+  let response: StreamResponse;
+  try {
+    response = await open();
+  } catch (error) {
+    const other = await guard.reopen?.(error);
+    if (other === undefined) throw error;
+    return guardResponse(other, { failed: guard.failed });
+  }
+  return guardResponse(response, guard);
+}
+
+/**
  * Watches a response stream for errors, and lets one that fails before its first message be replaced.
  *
  * A stream that may be replaced gets headers and trailers of its own. They take over what the second response has, for
@@ -35,12 +51,14 @@ export function guardResponse(response: StreamResponse, guard: ResponseGuard): S
       replaceHeaders(header, other.header);
       return other;
     },
+    // What is behind may have replaced its response too, and its headers with it.
+    started: () => replaceHeaders(header, current.header),
     finished: () => replaceHeaders(trailer, current.trailer),
   });
   return { ...response, header, trailer, message };
 }
 
-function guardMessages(messages: Messages, guard: ResponseGuard & { finished?(): void }): Messages {
+function guardMessages(messages: Messages, guard: ResponseGuard & { started?(): void; finished?(): void }): Messages {
   return {
     [Symbol.asyncIterator]() {
       let inner: AsyncIterator<Message> = messages[Symbol.asyncIterator]();
@@ -48,6 +66,7 @@ function guardMessages(messages: Messages, guard: ResponseGuard & { finished?():
       let opened = false;
       let left = false;
       const pass = (result: IteratorResult<Message>): IteratorResult<Message> => {
+        if (!opened) guard.started?.();
         opened = true;
         if (result.done === true) guard.finished?.();
         return result;

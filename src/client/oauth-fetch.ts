@@ -25,13 +25,16 @@ export interface OAuthFetchOptions {
   readonly check: (document: OAuthDocument) => object;
   /** Told of the headers of each answer, whatever its status. */
   readonly onHeaders?: (headers: Headers) => void;
+  /** Told of the error code of each refusal, if it is a registered one. */
+  readonly onRefused?: (reason: OAuthErrorCode) => void;
 }
 
 /** Longest body that is read of any answer, in bytes after decompression. */
 const MAX_BODY_BYTES = 64 * 1024;
 
 const JSON_TYPE = /^application\/json\s*(?:;|$)/i;
-// RFC 6749 sections 4.1.2.1 and 5.2, RFC 8707 section 2. Only these are ever repeated in a message, in our own spelling.
+// RFC 6749 sections 4.1.2.1 and 5.2, RFC 8707 section 2, RFC 9449 section 12.2. Only these are ever repeated in a
+// message, in our own spelling.
 const ERROR_CODES = [
   "invalid_request",
   "invalid_client",
@@ -41,7 +44,12 @@ const ERROR_CODES = [
   "invalid_scope",
   "invalid_target",
   "access_denied",
+  "invalid_dpop_proof",
+  "use_dpop_nonce",
 ] as const;
+
+/** Why a request was refused, as far as it is registered. */
+export type OAuthErrorCode = (typeof ERROR_CODES)[number];
 
 /**
  * Creates the fetch that stands between `oauth4webapi` and the network: one request, one answer, checked before
@@ -60,7 +68,7 @@ const ERROR_CODES = [
  */
 export function createOAuthFetch(
   settings: OAuthSettings,
-  { subject, check, onHeaders }: OAuthFetchOptions,
+  { subject, check, onHeaders, onRefused }: OAuthFetchOptions,
 ): (url: string, init: OAuthRequestInit) => Promise<Response> {
   const { clock, attemptTimeoutMs } = settings;
 
@@ -78,6 +86,7 @@ export function createOAuthFetch(
     // A refusal stays one whether or not its body can be read.
     const document = await read(response, signal).catch(() => undefined);
     const reason = ERROR_CODES.find((code) => code === document?.["error"]);
+    if (reason !== undefined) onRefused?.(reason);
     const text = `was answered with status ${response.status}${reason === undefined ? "" : `, ${reason}`}`;
     return new TokenSourceError("ERR_TOKEN_SOURCE_REFUSED", `The request to the ${subject} ${text}`);
   };

@@ -10,6 +10,7 @@ import {
 import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
 import { noTelemetry, type Telemetry } from "../telemetry/telemetry.js";
 import type { AuthorizationServer } from "./authorization-server.js";
+import type { DpopProofs } from "./dpop-proofs.js";
 
 /** The part of the global `fetch` that the OAuth sources use. */
 export type OAuthFetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -18,6 +19,11 @@ export type OAuthFetch = (url: string, init: RequestInit) => Promise<Response>;
 export interface OAuthOptions {
   /** Who issues the tokens, and how its token endpoint is found. */
   readonly authorizationServer: AuthorizationServer;
+  /**
+   * Has the tokens bound to the key of these proofs; give the same to `bearerAuth`. A server that answers with a bearer
+   * token then fails the request. @defaultValue none: whoever has a token can use it
+   */
+  readonly dpop?: DpopProofs;
   /** Sends the requests; redirects, deadlines and caps are enforced whatever it does. @defaultValue the global `fetch` */
   readonly fetch?: OAuthFetch;
   /** Longest duration of one request, its body included. @defaultValue `5_000` (5 seconds) */
@@ -37,6 +43,7 @@ export interface OAuthOptions {
 /** The fields of {@link OAuthOptions}, for sources that check theirs by name. */
 export const OAUTH_FIELDS: FieldsOf<OAuthOptions> = {
   authorizationServer: true,
+  dpop: true,
   fetch: true,
   attemptTimeoutMs: true,
   totalTimeoutMs: true,
@@ -46,8 +53,8 @@ export const OAUTH_FIELDS: FieldsOf<OAuthOptions> = {
   clock: true,
 };
 
-/** {@link OAuthOptions} checked, with every field set. */
-export type OAuthSettings = Required<OAuthOptions>;
+/** {@link OAuthOptions} checked, with every field set that concerns all requests. */
+export type OAuthSettings = Required<Omit<OAuthOptions, "dpop">>;
 
 const DEFAULTS = {
   attemptTimeoutMs: 5_000,

@@ -65,14 +65,19 @@ export function createOriginRule({ origins, perOrigin, allowLoopbackHttp }: Orig
     permit(url) {
       // Saves parsing: what goes on after a canonical origin and a slash has that origin. A permitted one stays so.
       if (latest !== "" && url.startsWith(latest) && url[latest.length] === "/") return latest;
-      const origin = decide(parseUrl(url));
+      const origin = decide(parseCallUrl(url));
       if (origin !== undefined) latest = origin;
       return origin;
     },
   };
 }
 
-function parseUrl(url: string): URL {
+/**
+ * Reads the URL of a call.
+ *
+ * @throws TokenSourceError `ERR_TOKEN_ORIGIN` when it is not absolute, and there is no page that it could be relative to.
+ */
+export function parseCallUrl(url: string): URL {
   // In a browser a transport may have a relative base URL.
   const base = (globalThis as { location?: { href?: string } }).location?.href;
   try {

@@ -6,12 +6,13 @@ import {
   assertNonEmptyString,
   assertPositiveInteger,
   type FieldsOf,
-  typeName,
   withoutUndefined,
 } from "../lib/options.js";
 import { ACCESS_TOKEN_TYPE, REGISTERED_CLAIMS } from "../token/claim-names.js";
 import type { TokenRequest, TokenSource } from "../token/token.js";
 import { cacheKeyOf, requestFor } from "./cache-key.js";
+import { copyMembers } from "./copy-members.js";
+import type { DpopProofs } from "./dpop-proofs.js";
 import { signCompactJwt } from "./sign-compact-jwt.js";
 import { assertSigningKey, type TokenSigningKey } from "./token-signing-key.js";
 
@@ -36,7 +37,7 @@ export interface SignedJwtOptions<K extends TokenSigningKey = TokenSigningKey> {
    * else the origin of the call. @defaultValue the audience of the call
    */
   readonly audience?: string;
-  /** Further claims, none of the registered ones. An object is copied now. @defaultValue none */
+  /** Further claims, none of the registered ones, and no "cnf" with `dpop`. An object is copied now. @defaultValue none */
   readonly claims?: PerToken<Readonly<Record<string, unknown>>, K>;
   /**
    * Further parameters of the token's header, such as "x5t", copied now; none that says how the signature is made,
@@ -48,6 +49,11 @@ export interface SignedJwtOptions<K extends TokenSigningKey = TokenSigningKey> {
    * the context values fail. @defaultValue tokens differ by audience, and by origin when a function gives a part of them
    */
   readonly cacheKey?: (request: TokenRequest) => string;
+  /**
+   * Binds the tokens to the key of these proofs, by their "cnf" claim; give the same to `bearerAuth`. @defaultValue none:
+   * whoever has a token can use it
+   */
+  readonly dpop?: DpopProofs;
   /** From "iat" to "exp", in whole seconds, 1 to 86400. @defaultValue `3_600` (1 hour) */
   readonly lifetimeSeconds?: number;
   /** The "typ" header parameter. @defaultValue `"at+jwt"` */
@@ -64,6 +70,9 @@ const BACKDATE_SECONDS = 10;
 // What decides how a token is checked, or points at a key to check it with, which no verifier should follow.
 const RESERVED_PARAMETERS: ReadonlySet<string> = new Set("alg b64 crit enc jku jwk kid typ x5u zip".split(" "));
 
+// RFC 7800 section 3.1: what a token is bound to.
+const REGISTERED_OR_BOUND: ReadonlySet<string> = new Set([...REGISTERED_CLAIMS, "cnf"]);
+
 /**
  * A source of tokens that this process signs itself with a private key whose public part the server knows.
  *
@@ -75,13 +84,17 @@ const RESERVED_PARAMETERS: ReadonlySet<string> = new Set("alg b64 crit enc jku j
  * Issuer, subject and claims may be functions, for servers with conventions of their own: an issuer that contains the
  * fingerprint of the key, or claims that depend on the origin of the call.
  *
+ * With `dpop` the tokens are bound to a key, which may be the one that signs them, and a server accepts them only with
+ * proofs of that key.
+ *
  * Costs one signature per token: about 0.1 ms for ES256, 0.5 ms for RS256. `bearerAuth` caches the tokens.
  *
  * `getToken()` rejects with {@link TokenSourceError} `ERR_TOKEN_SOURCE_INVALID` when a function gave something that the
  * option would have refused; with what the function threw; or with what Web Crypto says when the key cannot sign, which
  * `bearerAuth` makes `unavailable`.
  *
- * Spec: RFC 7519 section 4.1 (claims), RFC 7515 section 4.1 (header), RFC 9068 section 2.1 ("typ").
+ * Spec: RFC 7519 section 4.1 (claims), RFC 7515 section 4.1 (header), RFC 9068 section 2.1 ("typ"), RFC 9449 section 6.1
+ * ("cnf").
  *
  * @example
  * ```ts
@@ -104,12 +117,13 @@ const RESERVED_PARAMETERS: ReadonlySet<string> = new Set("alg b64 crit enc jku j
  */
 export function signedJwt<K extends TokenSigningKey = TokenSigningKey>(options: SignedJwtOptions<K>): TokenSource {
   assertFields<SignedJwtOptions<K>>("options", options, FIELDS);
-  const { key, issuer, subject, audience, claims = {}, cacheKey, clock = systemClock } = options;
+  const { key, issuer, subject, audience, claims = {}, cacheKey, dpop, clock = systemClock } = options;
   const { lifetimeSeconds, tokenType } = { ...DEFAULTS, ...withoutUndefined(options) };
   const currentKey = toKeyPart(key);
   const issuerOf = toTextPart("issuer", issuer);
   const subjectOf = subject === undefined ? undefined : toTextPart("subject", subject);
-  const claimsOf = toClaimsPart(claims);
+  if (dpop !== undefined) assertFunction("dpop.thumbprint", dpop?.thumbprint);
+  const claimsOf = toClaimsPart(claims, dpop === undefined ? REGISTERED_CLAIMS : REGISTERED_OR_BOUND);
   assertNonEmptyString("tokenType", tokenType);
   if (audience !== undefined) assertNonEmptyString("audience", audience);
   if (cacheKey !== undefined) assertFunction("cacheKey", cacheKey);
@@ -133,10 +147,12 @@ export function signedJwt<K extends TokenSigningKey = TokenSigningKey>(options: 
         subjectOf?.(asked, signer) ?? kid,
         claimsOf(asked, signer),
       ]);
+      const bound = dpop && { cnf: { jkt: await dpop.thumbprint() } };
       const issuedAt = Math.floor(clock.nowMs() / 1_000) - backdateSeconds;
       const expiresAt = issuedAt + lifetimeSeconds;
       const payload = {
         ...further,
+        ...bound,
         iss,
         sub,
         aud: audience ?? request.audience,
@@ -153,9 +169,14 @@ export function signedJwt<K extends TokenSigningKey = TokenSigningKey>(options: 
     ...(audience === undefined && { audienceBound: true }),
     // One token serves every audience when its own is fixed.
     ...(audience !== undefined && { cacheKey: () => audience }),
-    ...(varies && {
+    ...((varies || dpop !== undefined) && {
       cacheKey: (request: TokenRequest) =>
-        JSON.stringify([audience ?? request.audience, request.origin, cacheKey && cacheKeyOf(own, request)]),
+        JSON.stringify([
+          audience ?? request.audience,
+          varies && request.origin,
+          cacheKey && cacheKeyOf(own, request),
+          dpop?.publicJwk,
+        ]),
     }),
   };
 }
@@ -168,6 +189,7 @@ const FIELDS: FieldsOf<SignedJwtOptions> = {
   claims: true,
   headerParameters: true,
   cacheKey: true,
+  dpop: true,
   lifetimeSeconds: true,
   tokenType: true,
   clock: true,
@@ -183,8 +205,12 @@ function toTextPart<K extends TokenSigningKey>(field: string, part: PerToken<str
   return typeof part === "function" ? checkEach(part, check) : always(check(part));
 }
 
-function toClaimsPart<K extends TokenSigningKey>(part: NonNullable<SignedJwtOptions<K>["claims"]>): Part<Claims, K> {
-  return typeof part === "function" ? checkEach(part, copyClaims) : always(copyClaims(part));
+function toClaimsPart<K extends TokenSigningKey>(
+  part: NonNullable<SignedJwtOptions<K>["claims"]>,
+  taken: ReadonlySet<string>,
+): Part<Claims, K> {
+  const copy = (claims: Claims): Claims => copyMembers("claims", claims, taken);
+  return typeof part === "function" ? checkEach(part, copy) : always(copy(part));
 }
 
 function always<T>(value: T): () => T {
@@ -214,18 +240,3 @@ function inUse<T>(value: T, check: (value: T) => T): T {
 }
 
 type Claims = Readonly<Record<string, unknown>>;
-
-function copyClaims(claims: Claims): Claims {
-  return copyMembers("claims", claims, REGISTERED_CLAIMS);
-}
-
-function copyMembers(field: string, members: Claims, taken: ReadonlySet<string>): Claims {
-  if (typeof members !== "object" || members === null || Array.isArray(members)) {
-    throw new TypeError(`${field} must be an object, got ${typeName(members)}`);
-  }
-  for (const name of Object.keys(members)) {
-    if (taken.has(name)) throw new TypeError(`${field} must not have "${name}": the token sets it itself`);
-  }
-  // A text and back: what the token will say is fixed now, and what JSON cannot say fails now.
-  return JSON.parse(JSON.stringify(members)) as Claims;
-}

@@ -11,8 +11,9 @@ import { assertFunction, assertNonEmptyString } from "../lib/options.js";
 import { raceSignal } from "../lib/signal.js";
 import { createServerLocator } from "./authorization-server.js";
 import type { ClientAuth } from "./client-auth.js";
+import { createDpopNonces } from "./dpop-nonces.js";
 import { readExtraHeaders } from "./extra-headers.js";
-import { createOAuthFetch } from "./oauth-fetch.js";
+import { createOAuthFetch, type OAuthErrorCode } from "./oauth-fetch.js";
 import { type OAuthOptions, readOAuthSettings } from "./oauth-options.js";
 import { isRefusal, retryOAuth } from "./oauth-retry.js";
 import { createServerTime } from "./server-time.js";
@@ -46,7 +47,8 @@ export interface TokenEndpoint {
    *
    * Faults that may pass (network, deadline, status 408, 429, 5xx) are repeated within `totalTimeoutMs`, no sooner than
    * the server asks with `retry-after`; each request has a new assertion. A refusal is repeated once, when its answer
-   * shows that the clock the assertion was made by is more than 10 seconds off.
+   * shows that the clock the assertion or the proof was made by is more than 10 seconds off; and once for want of a
+   * nonce in the proof.
    *
    * Rejects with {@link TokenSourceError} `ERR_TOKEN_SOURCE_REFUSED` (any other 4xx), `ERR_TOKEN_SOURCE_UNAVAILABLE`,
    * `ERR_TOKEN_SOURCE_INVALID` (the answer is no token, a redirect, or the metadata cannot be used), with an error of
@@ -68,17 +70,17 @@ const BEARABLE_DIFFERENCE_MS = 10_000;
 /** The library wants a client's name even where there is none; it is sent by {@link ClientAuth} alone. */
 const NO_CLIENT = "none";
 /** Headers that belong to the request itself. */
-const OWN_HEADERS = ["authorization", "accept", "content-type", "content-length", "host", "cookie"];
+const OWN_HEADERS = ["authorization", "accept", "content-type", "content-length", "host", "cookie", "dpop"];
 
 /**
  * Creates the client's side of a token endpoint. Nothing is sent before the first request.
  *
- * Spec: RFC 6749 sections 3.2 and 5, RFC 7521 section 4.
+ * Spec: RFC 6749 sections 3.2 and 5, RFC 7521 section 4, RFC 9449 sections 5 and 8.
  *
  * @throws TypeError or RangeError naming the option and what it accepts.
  */
 export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
-  const { clientId, clientAuth } = options;
+  const { clientId, clientAuth, dpop } = options;
   const settings = readOAuthSettings(options);
   const { clock, totalTimeoutMs, telemetry } = settings;
   const server = createServerLocator(settings);
@@ -87,10 +89,13 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
     // Metadata must not decide whom an assertion is made for.
     throw new TypeError("clientAuth is made for the token endpoint: give authorizationServer.tokenEndpoint");
   }
+  if (dpop !== undefined) assertFunction("dpop.createProof", dpop?.createProof);
   const headers = readExtraHeaders(options.headers ?? {}, OWN_HEADERS);
   const { issuer } = server;
   const client = { client_id: clientId ?? NO_CLIENT };
   const serverTime = createServerTime(clock);
+  const tokenType = dpop === undefined ? "bearer" : "dpop";
+  const nonces = createDpopNonces();
 
   const authenticate =
     (tokenEndpoint: string): LibraryClientAuth =>
@@ -109,36 +114,56 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
     grantType: string,
     parameters: GrantParameters,
     signal: AbortSignal,
+    hasNonce = false,
   ): Promise<Outcome> => {
     let startedMs: number | undefined;
     let serverTimeMs: number | undefined;
+    let sentNonce: string | undefined;
+    let refusedFor: OAuthErrorCode | undefined;
+    const { origin } = new URL(tokenEndpoint);
     const send = createOAuthFetch(settings, {
       subject: "token endpoint",
-      check: checkTokenDocument,
+      check: (document) => checkTokenDocument(document, tokenType),
       onHeaders(answered) {
         serverTimeMs = serverTime.note(answered);
+        if (dpop !== undefined) nonces.note(origin, answered);
+      },
+      onRefused(reason) {
+        refusedFor = reason;
       },
     });
+    const prove = async (plain: Record<string, string>): Promise<Record<string, string>> => {
+      if (dpop === undefined) return plain;
+      sentNonce = nonces.get(origin);
+      const wanted = { method: "POST", url: tokenEndpoint, nonce: sentNonce, nowMs: serverTime.nowMs() };
+      return { ...plain, dpop: await dpop.createProof(wanted) };
+    };
     const as = { issuer, token_endpoint: tokenEndpoint };
     try {
       const given = typeof parameters === "function" ? await parameters(signal) : parameters;
       const response = await genericTokenEndpointRequest(as, client, authenticate(tokenEndpoint), grantType, given, {
         headers,
         signal,
-        [customFetch](url, init) {
+        async [customFetch](url, init) {
+          const proven = { ...init, headers: await prove(init.headers) };
           startedMs = clock.monotonicMs();
-          return send(url, init);
+          return send(url, proven);
         },
         // The URL was held against stricter rules when it was configured or discovered.
         [allowInsecureRequests]: true,
       });
       const requestedAtMs = clock.nowMs() - (clock.monotonicMs() - (startedMs ?? 0));
-      const document = checkTokenDocument({ ...(await processGenericTokenEndpointResponse(as, client, response)) });
+      const processed = await processGenericTokenEndpointResponse(as, client, response);
+      const document = checkTokenDocument({ ...processed }, tokenType);
       const times = { requestedAtMs, serverAheadMs: serverTime.aheadMs, serverTimeMs };
       return { response: toTokenResponse(document, times) };
     } catch (error) {
       // What could not even be sent has been tried as often as whoever makes it saw fit.
       if (startedMs === undefined) return { failure: toUnsent(error) };
+      // RFC 9449 section 8: the nonce came along with the refusal. With the same one the server would say the same.
+      if (refusedFor === "use_dpop_nonce" && !hasNonce && nonces.get(origin) !== sentNonce) {
+        return attempt(tokenEndpoint, grantType, parameters, signal, true);
+      }
       throw error instanceof AuthError ? error : unusable();
     }
   };
@@ -152,7 +177,8 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
     };
     const outcome = await retryOAuth(send, settings, signal).catch((error: unknown) => {
       const correctedByMs = Math.abs(serverTime.aheadMs - assumedMs);
-      if (!isRefusal(error) || clientAuth === undefined || correctedByMs <= BEARABLE_DIFFERENCE_MS) throw error;
+      const isDated = clientAuth !== undefined || dpop !== undefined;
+      if (!isRefusal(error) || !isDated || correctedByMs <= BEARABLE_DIFFERENCE_MS) throw error;
       return send();
     });
     if ("failure" in outcome) throw outcome.failure;

@@ -88,8 +88,8 @@ export function tokenExchange(options: TokenExchangeOptions): TokenSource {
   assertNonEmptyString("subjectTokenType", subjectTokenType);
   assertNonEmptyString("actorTokenType", actorTokenType);
   if (requestedTokenType !== undefined) assertNonEmptyString("requestedTokenType", requestedTokenType);
-  const target = createTokenTarget(options);
   const endpoint = createTokenEndpoint(options);
+  const target = createTokenTarget(options);
   const subject = createInputToken("subjectToken", options.subjectToken, endpoint.issuer);
   const actor =
     options.actorToken === undefined ? undefined : createInputToken("actorToken", options.actorToken, endpoint.issuer);

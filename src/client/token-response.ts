@@ -17,10 +17,13 @@ export interface TokenResponse {
   readonly serverTimeMs?: number;
 }
 
+/** How a token is sent, as a token endpoint says it, in lower case. */
+export type TokenType = "bearer" | "dpop";
+
 /** The members of a token response that are relied upon, checked. */
 export interface TokenDocument {
   readonly access_token: string;
-  readonly token_type: "bearer";
+  readonly token_type: TokenType;
   /** Positive, at most a day, in seconds; absent when the server does not say. */
   readonly expires_in?: number;
   readonly scope?: string;
@@ -38,22 +41,25 @@ const UNKNOWN_LIFE_SECONDS = 5 * 60;
  * "expires_in" is a positive finite number, or one in the digits of a text, as some servers write it. More than a day
  * counts as a day.
  *
- * Spec: RFC 6749 sections 5.1 and 7.1, RFC 6750 section 2.1, RFC 8693 section 2.2.1.
+ * Spec: RFC 6749 sections 5.1 and 7.1, RFC 6750 section 2.1, RFC 8693 section 2.2.1, RFC 9449 section 5.
  *
+ * @param wanted - The one type that is accepted. A bearer token in place of one that is bound to a key would be worth as
+ * much to a thief as to us; one that is bound is of no use without the key.
  * @throws TokenSourceError `ERR_TOKEN_SOURCE_INVALID`, with a text that names the member and never its value.
  */
-export function checkTokenDocument(document: OAuthDocument): TokenDocument {
+export function checkTokenDocument(document: OAuthDocument, wanted: TokenType = "bearer"): TokenDocument {
   const value = readClaim(document, "access_token");
   if (typeof value !== "string" || !isToken68(value)) throw invalid("access_token", "is no bearer token");
   const type = readClaim(document, "token_type");
-  // A token that is bound to a key, or no access token at all, is of no use as a bearer token.
-  if (typeof type !== "string" || type.toLowerCase() !== "bearer") throw invalid("token_type", "is not Bearer");
+  if (typeof type !== "string" || type.toLowerCase() !== wanted) {
+    throw invalid("token_type", `is not ${wanted === "dpop" ? "DPoP" : "Bearer"}`);
+  }
   const expiresIn = readExpiresIn(document);
   const scope = readText(document, "scope");
   const issuedTokenType = readText(document, "issued_token_type");
   return {
     access_token: value,
-    token_type: "bearer",
+    token_type: wanted,
     ...(expiresIn !== undefined && { expires_in: expiresIn }),
     ...(scope !== undefined && { scope }),
     ...(issuedTokenType !== undefined && { issued_token_type: issuedTokenType }),

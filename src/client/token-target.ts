@@ -1,6 +1,7 @@
 import { TokenSourceError } from "../errors.js";
 import { assertNonEmptyString } from "../lib/options.js";
 import type { TokenRequest } from "../token/token.js";
+import type { DpopProofs } from "./dpop-proofs.js";
 
 /** A value, or what gives it for the call that a token is for, such as by its origin. Has to give the same for equal calls. */
 export type PerCall<T> = T | ((request: TokenRequest) => T);
@@ -40,9 +41,11 @@ type Pair = [name: string, value: string];
  *
  * Spec: RFC 6749 section 3.3 (scope), RFC 8693 section 2.1 (audience), RFC 8707 section 2 (resource).
  *
+ * @param options - What is asked for, and what the tokens are bound to, if anything.
  * @throws TypeError if a value is empty, a scope has characters that none has, or a resource is no absolute URI.
  */
-export function createTokenTarget({ scope, resource, audience }: TokenTargetOptions): TokenTarget {
+export function createTokenTarget(options: TokenTargetOptions & { readonly dpop?: DpopProofs }): TokenTarget {
+  const { scope, resource, audience, dpop } = options;
   const parts = [
     toPart("scope", scope, (value) => [toPair("scope", value, assertScope)]),
     toPart("resource", resource, toResources),
@@ -51,11 +54,12 @@ export function createTokenTarget({ scope, resource, audience }: TokenTargetOpti
   const read = (request: TokenRequest): Pair[] =>
     parts.flatMap((part) => (typeof part === "function" ? part(request) : part));
   // Written once where it is the same for every call: the cache asks for the key with each.
-  const fixedKey = parts.some(isFunction) ? undefined : JSON.stringify(parts.flat());
+  const toKey = (pairs: unknown[]): string => JSON.stringify(dpop === undefined ? pairs : [...pairs, dpop.publicJwk]);
+  const fixedKey = parts.some(isFunction) ? undefined : toKey(parts.flat());
   return {
     perCall: isFunction(resource) || isFunction(audience),
     parameters: (request) => new URLSearchParams(read(request)),
-    cacheKey: (request) => fixedKey ?? JSON.stringify(read(request)),
+    cacheKey: (request) => fixedKey ?? toKey(read(request)),
   };
 }
 

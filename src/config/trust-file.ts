@@ -14,16 +14,21 @@ const claimNames = z.strictObject({
 
 // The fields and their names are those of TrustedIssuer, less what a file cannot express. An unknown field is refused:
 // a misspelt `audience` must not become an unchecked one.
-const trustedIssuer = z.strictObject({
-  issuer: z.string().min(1),
-  audience: z.union([z.string().min(1), z.array(z.string().min(1)).min(1), z.null()]),
-  algorithms: z.array(z.enum(JWS_ALGORITHMS)).min(1),
-  jwksUri: z.string().min(1),
-  tokenType: z.string().min(1).nullable().optional(),
-  claims: claimNames.optional(),
-  maxLifetimeSeconds: z.number().positive().optional(),
-  requiredClaims: z.array(z.string().min(1)).optional(),
-});
+const trustedIssuer = z
+  .strictObject({
+    issuer: z.string().min(1),
+    audience: z.union([z.string().min(1), z.array(z.string().min(1)).min(1), z.null()]),
+    algorithms: z.array(z.enum(JWS_ALGORITHMS)).min(1),
+    jwksUri: z.string().min(1).optional(),
+    discovery: z.literal(true).optional(),
+    tokenType: z.string().min(1).nullable().optional(),
+    claims: claimNames.optional(),
+    maxLifetimeSeconds: z.number().positive().optional(),
+    requiredClaims: z.array(z.string().min(1)).optional(),
+  })
+  .refine(({ jwksUri, discovery }) => (jwksUri === undefined) !== (discovery === undefined), {
+    message: "exactly one of jwksUri and discovery must be there",
+  });
 
 const trustFile = z.strictObject({ issuers: z.array(trustedIssuer).min(1) });
 

@@ -28,4 +28,13 @@ export type JwksEvent =
    */
   | { readonly type: "alarm"; readonly reason: "no keys" | "no usable keys" | "private key" | "symmetric key" }
   /** The circuit opened after too many failures, or closed with a success. */
-  | { readonly type: "circuit"; readonly open: boolean };
+  | { readonly type: "circuit"; readonly open: boolean }
+  /** The metadata of an issuer trusted by discovery was read; `changed`: it names another place than before. */
+  | { readonly type: "discovered"; readonly changed: boolean }
+  /** That metadata could not be read or used, or no keys be had from the place that it names; what is known stays. */
+  | {
+      readonly type: "discovery_failed";
+      readonly code: KeysUnavailableCode;
+      /** Failures since the last success, this one included. */
+      readonly consecutiveFailures: number;
+    };

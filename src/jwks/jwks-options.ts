@@ -20,7 +20,7 @@ export interface JwksFetch {
   /** Sends a request. */
   (url: string, init: RequestInit): Promise<Response>;
   /**
-   * Called once, when a {@link Jwks} is made, with the host that it is to ask.
+   * Called with each host that is to be asked before anything is sent there: when a {@link Jwks} is made, for one.
    *
    * @throws TypeError if no request will ever be sent there, so that a mistake shows at start.
    */

@@ -4,6 +4,7 @@ import { notify } from "../lib/notify.js";
 import { retry } from "../lib/retry.js";
 import { createSingleFlight } from "../lib/single-flight.js";
 import { createCircuitBreaker } from "./circuit-breaker.js";
+import { retryDelayMs } from "./fetch-document.js";
 import type { HeldKeySet } from "./held-key-set.js";
 import type { RefreshKind } from "./jwks-event.js";
 import type { JwksSettings } from "./jwks-options.js";
@@ -223,10 +224,4 @@ export function createKeySetRefresher(
       },
     },
   };
-}
-
-/** How long a failure asks to wait before another try, in milliseconds; undefined when another try is no use. */
-function retryDelayMs(error: unknown): number | undefined {
-  if (!(error instanceof KeysUnavailableError) || error.code !== "ERR_KEYS_UNAVAILABLE") return undefined;
-  return error.retryAfterMs ?? 0;
 }

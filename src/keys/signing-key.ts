@@ -151,7 +151,7 @@ function chooseAlgorithm(fitting: readonly JwsAlgorithm[], wanted: JwsAlgorithm 
 }
 
 /** Only what belongs to a public key: a member that we do not know might be private. */
-function pickPublicMembers(jwk: JWK): JWK {
+export function pickPublicMembers(jwk: JWK): JWK {
   const picked = (PUBLIC_MEMBERS.get(jwk.kty) ?? []).map((member) => [member, jwk[member]] as const);
   const missing = picked.find(([, value]) => typeof value !== "string");
   if (missing !== undefined) throw new CredentialError("ERR_KEY_INVALID", `The JWK has no "${missing[0]}"`);

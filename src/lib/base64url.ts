@@ -5,6 +5,9 @@ const FOREIGN = 0xff;
 const VALUES = new Uint8Array(128).fill(FOREIGN);
 for (let value = 0; value < ALPHABET.length; value++) VALUES[ALPHABET.charCodeAt(value)] = value;
 
+// From here on Node's own decoder is faster than the loop, by up to ten times.
+const LONG_TEXT = 128;
+
 /**
  * Decodes canonical base64url.
  *
@@ -12,6 +15,19 @@ for (let value = 0; value < ALPHABET.length; value++) VALUES[ALPHABET.charCodeAt
  * or unused bits that are not zero: such a text would be a second spelling of the same bytes.
  */
 export function decodeBase64url(text: string): Uint8Array<ArrayBuffer> | undefined {
+  // Browsers have no Buffer.
+  const native = text.length < LONG_TEXT ? undefined : globalThis.Buffer;
+  return native === undefined ? decodeByTable(text) : decodeNatively(text, native);
+}
+
+/** Node takes any spelling, base64 and padding too: the one that it writes is the canonical one. */
+function decodeNatively(text: string, native: typeof Buffer): Uint8Array<ArrayBuffer> | undefined {
+  const bytes = native.from(text, "base64url");
+  // A copy, since Node keeps the bytes of several texts in one ArrayBuffer.
+  return bytes.toString("base64url") === text ? new Uint8Array(bytes) : undefined;
+}
+
+function decodeByTable(text: string): Uint8Array<ArrayBuffer> | undefined {
   const rest = text.length % 4;
   if (rest === 1) return undefined;
   const bytes = new Uint8Array(Math.floor((text.length * 3) / 4));
@@ -34,6 +50,8 @@ export function decodeBase64url(text: string): Uint8Array<ArrayBuffer> | undefin
 
 /** Encodes bytes as base64url without padding. */
 export function encodeBase64url(bytes: Uint8Array): string {
+  const native = globalThis.Buffer;
+  if (native !== undefined) return native.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64url");
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");

@@ -26,10 +26,21 @@ export interface AccessPolicy {
    */
   readonly orgField?: string;
   /**
-   * A CEL expression. This release does not evaluate conditions: a method that has one cannot be served, for serving it
-   * without would admit callers that the condition shuts out.
+   * A CEL expression over `principal`, `request` and `method`, which must give `true`; {@link celConditions} of
+   * `latchkey/cel` says what it may refer to. One that mentions `request` is evaluated for every message of the request;
+   * what of it the caller alone decides refuses before any message is read.
    */
   readonly condition?: string;
+  /**
+   * The subject authenticated in one of these contexts: the "acr" claim is one of them. Otherwise the caller is asked to
+   * have the subject authenticate again (RFC 9470). Visible ASCII without quote and backslash.
+   */
+  readonly acrValues?: readonly string[];
+  /**
+   * The subject authenticated at most this many seconds ago, by the "auth_time" claim and the clock tolerance. Otherwise,
+   * and without the claim, the caller is asked to have the subject authenticate again (RFC 9470). An integer from 1 up.
+   */
+  readonly maxAgeSeconds?: number;
   /** The caller's organisation is one of these. */
   readonly orgs?: readonly string[];
   /**

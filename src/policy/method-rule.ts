@@ -2,7 +2,10 @@ import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { AccessDeniedError } from "../errors.js";
 import type { Principal } from "../token/principal.js";
 import type { AccessPolicy, MethodAccess } from "./access-policy.js";
+import type { ConditionCompiler } from "./condition.js";
+import { type ConditionCheck, createConditionCheck } from "./condition-check.js";
 import { compileOrgField } from "./org-field.js";
+import { createStepUpCheck, type StepUpTime } from "./step-up.js";
 
 /** A rule made ready to be applied to calls. */
 export interface MethodRule extends MethodAccess {
@@ -12,6 +15,7 @@ export interface MethodRule extends MethodAccess {
    * Applies what needs no message.
    *
    * @throws AccessDeniedError naming the first demand that the caller does not meet.
+   * @throws StepUpRequiredError when none is left but that the subject authenticates again.
    */
   checkCaller(principal: Principal): void;
   /**
@@ -22,28 +26,36 @@ export interface MethodRule extends MethodAccess {
   readonly checkMessage?: (principal: Principal, message: Message) => void;
 }
 
+/** What rules are made with. */
+export interface RuleOptions extends StepUpTime {
+  /** Makes conditions ready; without it, a policy that has one cannot be applied. */
+  readonly conditions: ConditionCompiler | undefined;
+}
+
 /**
  * Makes a rule ready.
  *
- * @throws TypeError naming the method when `orgField` leads nowhere or a `condition` is set.
+ * @throws TypeError naming the method when `orgField` leads nowhere, or `condition` cannot be compiled.
  */
-export function createMethodRule(access: MethodAccess, method: DescMethod): MethodRule {
-  const { policy } = access;
-  if (policy.condition !== undefined) {
-    throw new TypeError(`${access.method}: this release does not support conditions`);
-  }
-  const checkMessage = createMessageCheck(access, method);
+export function createMethodRule(access: MethodAccess, method: DescMethod, options: RuleOptions): MethodRule {
+  const condition = createConditionCheck(access, method, options.conditions);
+  const checkMessage = createMessageCheck(access, method, condition);
   return {
     ...access,
-    isPublic: policy.public === true,
-    checkCaller: createCallerCheck(policy),
+    isPublic: access.policy.public === true,
+    checkCaller: createCallerCheck(access.policy, condition, options),
     ...(checkMessage !== undefined && { checkMessage }),
   };
 }
 
-function createCallerCheck(policy: AccessPolicy): (principal: Principal) => void {
+function createCallerCheck(
+  policy: AccessPolicy,
+  condition: ConditionCheck | undefined,
+  time: StepUpTime,
+): (principal: Principal) => void {
   const { anyRole, allRoles, scopes, orgs, allow } = policy;
   const needsOrg = policy.orgField !== undefined || orgs !== undefined;
+  const checkStepUp = createStepUpCheck(policy, time);
   return (principal) => {
     if (anyRole !== undefined && !anyRole.some((role) => principal.roles.has(role))) {
       throw new AccessDeniedError("ERR_ROLE_MISSING", "The caller has none of the roles that the method asks for");
@@ -60,19 +72,27 @@ function createCallerCheck(policy: AccessPolicy): (principal: Principal) => void
     if (orgs !== undefined && !orgs.includes(principal.org ?? "")) {
       throw new AccessDeniedError("ERR_ORG_MISMATCH", "The caller's organisation may not call the method");
     }
+    condition?.checkCaller(principal);
     if (allow !== undefined) assertAllowed(allow(principal));
+    // Last: nobody is sent to authenticate again who could not call then either.
+    checkStepUp?.(principal);
   };
 }
 
-function createMessageCheck(access: MethodAccess, method: DescMethod): MethodRule["checkMessage"] {
-  const { orgField, allow } = access.policy;
-  const readOrg = orgField === undefined ? undefined : compileOrgField(access.method, method, orgField);
-  if (readOrg === undefined && allow === undefined) return undefined;
+function createMessageCheck(
+  { method: where, policy: { orgField, allow } }: MethodAccess,
+  method: DescMethod,
+  condition: ConditionCheck | undefined,
+): MethodRule["checkMessage"] {
+  const readOrg = orgField === undefined ? undefined : compileOrgField(where, method, orgField);
+  const checkCondition = condition?.checkMessage;
+  if (readOrg === undefined && checkCondition === undefined && allow === undefined) return undefined;
   return (principal, message) => {
     // Two absent organisations are not the same organisation.
     if (readOrg !== undefined && !(hasOrg(principal) && readOrg(message) === principal.org)) {
       throw new AccessDeniedError("ERR_ORG_MISMATCH", "The request names another organisation than the caller's");
     }
+    checkCondition?.(principal, message);
     if (allow !== undefined) assertAllowed(allow(principal, message));
   };
 }

@@ -1,5 +1,8 @@
 import type { DescMethod } from "@bufbuild/protobuf";
+import { type Clock, systemClock } from "../lib/clock.js";
+import { assertFunction } from "../lib/options.js";
 import type { AccessPolicy, MethodAccess, PolicyTable } from "./access-policy.js";
+import type { ConditionCompiler } from "./condition.js";
 import { createMethodRule, type MethodRule } from "./method-rule.js";
 import { parseAccessPolicy, parsePolicyTable } from "./policy-table.js";
 import { getProtoPolicy } from "./proto-policy.js";
@@ -19,13 +22,30 @@ export interface MethodRules {
   list(): MethodAccess[];
 }
 
+/** Options of {@link createMethodRules}; every field has a default. */
+export interface MethodRulesOptions {
+  /** What makes conditions ready. @defaultValue none: a policy with a condition cannot be applied */
+  readonly conditions?: ConditionCompiler | undefined;
+  /** What says how long ago a subject authenticated. @defaultValue the clock of this machine */
+  readonly clock?: Clock;
+  /** How far clocks may be apart, in milliseconds. @defaultValue `0` */
+  readonly toleranceMs?: number;
+}
+
+const DEFAULTS = { toleranceMs: 0 } as const satisfies MethodRulesOptions;
+
 /**
  * Creates the rules of a server: an entry of the table beats the method's option, which beats the service's.
  *
- * @throws TypeError when the table is malformed.
+ * @throws TypeError when the table is malformed, or `conditions` is no compiler.
+ * @throws RangeError when a number in the table is out of range.
  */
-export function createMethodRules(table: PolicyTable = {}): MethodRules {
+export function createMethodRules(table: PolicyTable = {}, options: MethodRulesOptions = {}): MethodRules {
+  const { conditions, clock = systemClock, toleranceMs = DEFAULTS.toleranceMs } = options;
+  if (conditions !== undefined) assertFunction("conditions.compile", conditions.compile);
   const policies = parsePolicyTable(table);
+  const resolveRule = (method: DescMethod): MethodRule =>
+    createMethodRule(resolveAccess(policies, method), method, { conditions, clock, toleranceMs });
   const served = new Map<DescMethod, MethodRule>();
   const others = new WeakMap<DescMethod, MethodRule>();
   return {
@@ -37,7 +57,7 @@ export function createMethodRules(table: PolicyTable = {}): MethodRules {
       for (const method of methods) {
         forgetKeys(unused, method);
         try {
-          added.set(method, resolveRule(policies, method));
+          added.set(method, resolveRule(method));
         } catch (error) {
           problems.push(error instanceof Error ? error.message : String(error));
         }
@@ -51,7 +71,7 @@ export function createMethodRules(table: PolicyTable = {}): MethodRules {
       const known = served.get(method) ?? others.get(method);
       if (known !== undefined) return known;
       try {
-        const rule = resolveRule(policies, method);
+        const rule = resolveRule(method);
         others.set(method, rule);
         return rule;
       } catch {
@@ -67,14 +87,14 @@ export function methodName(method: DescMethod): string {
   return `${method.parent.typeName}/${method.name}`;
 }
 
-function resolveRule(policies: ReadonlyMap<string, AccessPolicy>, method: DescMethod): MethodRule {
+function resolveAccess(policies: ReadonlyMap<string, AccessPolicy>, method: DescMethod): MethodAccess {
   const name = methodName(method);
   const inCode = policies.get(name) ?? policies.get(serviceKey(method));
-  if (inCode !== undefined) return createMethodRule({ method: name, source: "code", policy: inCode }, method);
+  if (inCode !== undefined) return { method: name, source: "code", policy: inCode };
   const inProto = getProtoPolicy(method);
   if (inProto === undefined) throw new TypeError(`${name} has no policy`);
   const { source, policy } = inProto;
-  return createMethodRule({ method: name, source, policy: parseAccessPolicy(`${name} (${source})`, policy) }, method);
+  return { method: name, source, policy: parseAccessPolicy(`${name} (${source})`, policy) };
 }
 
 function forgetKeys(keys: Set<string>, method: DescMethod): void {

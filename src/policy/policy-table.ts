@@ -3,11 +3,15 @@ import {
   assertFunction,
   assertNonEmptyString,
   assertNonEmptyStrings,
+  assertPositiveInteger,
   typeName,
 } from "../lib/options.js";
 import type { AccessPolicy, PolicyTable } from "./access-policy.js";
 
 type Field = keyof AccessPolicy;
+
+/** What can stand among others between the quotes of a challenge. */
+const ACR_VALUE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 const FIELD_CHECKS: Readonly<Record<Field, (field: string, value: unknown) => void>> = {
   public: assertBoolean,
@@ -16,6 +20,8 @@ const FIELD_CHECKS: Readonly<Record<Field, (field: string, value: unknown) => vo
   scopes: assertNonEmptyStrings,
   orgField: assertNonEmptyString,
   condition: assertNonEmptyString,
+  acrValues: assertAcrValues,
+  maxAgeSeconds: (field, value) => assertPositiveInteger(field, value as number),
   orgs: assertNonEmptyStrings,
   allow: assertFunction,
 };
@@ -28,6 +34,7 @@ const KEY = /^[\w.]+\/(?:\w+|\*)$/;
  * @throws TypeError that names the entry and the field, when a key has another form than `pkg.Service/Method` or
  * `pkg.Service/*`, a field is unknown or of another type, or a list is empty: it would admit nobody or anybody,
  * depending on who reads it.
+ * @throws RangeError that names the entry and the field, when a number is out of range.
  */
 export function parsePolicyTable(table: PolicyTable): ReadonlyMap<string, AccessPolicy> {
   const policies = new Map<string, AccessPolicy>();
@@ -44,7 +51,7 @@ export function parsePolicyTable(table: PolicyTable): ReadonlyMap<string, Access
  * Reads one policy: checks and copies it.
  *
  * @param where - What to call it in an error.
- * @throws TypeError as {@link parsePolicyTable} does, or when `public` is joined by another field.
+ * @throws TypeError or RangeError as {@link parsePolicyTable} does, or when `public` is joined by another field.
  */
 export function parseAccessPolicy(where: string, policy: AccessPolicy): AccessPolicy {
   if (typeof policy !== "object" || policy === null || Array.isArray(policy)) {
@@ -62,6 +69,14 @@ export function parseAccessPolicy(where: string, policy: AccessPolicy): AccessPo
   }
   const copy = given.map(([field, value]) => [field, Array.isArray(value) ? Object.freeze([...value]) : value]);
   return Object.freeze(Object.fromEntries(copy));
+}
+
+function assertAcrValues(field: string, value: unknown): void {
+  assertNonEmptyStrings(field, value);
+  value.forEach((entry, index) => {
+    if (ACR_VALUE.test(entry)) return;
+    throw new TypeError(`${field}[${index}] must be visible ASCII without quotes and backslashes`);
+  });
 }
 
 function isField(name: string): name is Field {

@@ -25,5 +25,7 @@ function toPolicy(message: AccessPolicyMessage): AccessPolicy {
     ...(message.scopes.length > 0 && { scopes: message.scopes }),
     ...(message.orgField !== "" && { orgField: message.orgField }),
     ...(message.condition !== "" && { condition: message.condition }),
+    ...(message.acrValues.length > 0 && { acrValues: message.acrValues }),
+    ...(message.maxAgeSeconds !== undefined && { maxAgeSeconds: message.maxAgeSeconds }),
   };
 }

@@ -1,13 +1,15 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextKey, type ContextValues, createContextKey } from "@connectrpc/connect";
-import { toConnectError } from "../connect-errors.js";
+import { type ConnectErrorOptions, toConnectError } from "../connect-errors.js";
 import { TokenRejectedError } from "../errors.js";
 import { raceSignal } from "../lib/signal.js";
 import type { MethodRule } from "../policy/method-rule.js";
 import type { MethodRules } from "../policy/method-rules.js";
-import { parseBearer } from "../token/bearer.js";
+import { parseCredentials } from "../token/bearer.js";
 import type { Principal } from "../token/principal.js";
+import type { TokenSender } from "../verify/token-sender.js";
 import type { Verifier } from "../verify/verifier.js";
+import { clientCertificateKey } from "./client-certificate.js";
 import { principalKey } from "./principal-key.js";
 import type { ReportRejection } from "./rejection-events.js";
 import { requestMarksKey } from "./request-marks.js";
@@ -18,6 +20,8 @@ export interface Admission {
   readonly rule: MethodRule;
   /** The caller; undefined on a public method. */
   readonly principal: Principal | undefined;
+  /** The token that says so; undefined on a public method. */
+  readonly token: string | undefined;
   /** The request headers that were looked at; they belong to one call alone. */
   readonly header: Headers;
 }
@@ -28,6 +32,10 @@ export interface Call {
   readonly header: Headers;
   readonly values: ContextValues;
   readonly signal: AbortSignal;
+  /** HTTP method of the request. */
+  readonly requestMethod: string;
+  /** URL of the request. */
+  readonly url: string;
 }
 
 /** Decides whether calls get in. */
@@ -40,38 +48,60 @@ export interface Admissions {
   admit(call: Call): Promise<Admission>;
   /** Gives the admission of this very call to this very method; undefined when it has none. */
   find(call: Call): Admission | undefined;
+  /**
+   * Applies what may have changed since a call was admitted: its token, its key, whether it was revoked, what is on
+   * record about the caller, and the rule as far as it needs no message.
+   *
+   * Gives the caller as it is now; rejects with the `ConnectError` to end the call with.
+   */
+  readmit(call: Call, admission: Admission): Promise<Principal | undefined>;
   /** Gives the `ConnectError` to answer for a refusal, and tells of it. */
-  refuse(error: unknown, method: DescMethod, principal?: Principal): ConnectError;
+  refuse(error: unknown, call: Pick<Call, "method" | "header">, principal?: Principal): ConnectError;
+  /** Gives the nonce that the next proof of this caller shall carry; undefined when he proves nothing. */
+  proofNonce(header: Headers): string | undefined;
 }
 
 /** Collaborators of {@link createAdmissions}. */
 export interface AdmissionsOptions {
   readonly verifier: Verifier;
   readonly rules: MethodRules;
-  readonly realm: string;
+  /** What challenges say of this server. */
+  readonly challenge: Pick<ConnectErrorOptions, "realm" | "resourceMetadata">;
   readonly report: ReportRejection;
 }
 
 /** Creates the {@link Admissions} of one server. */
-export function createAdmissions({ verifier, rules, realm, report }: AdmissionsOptions): Admissions {
+export function createAdmissions({ verifier, rules, challenge, report }: AdmissionsOptions): Admissions {
   // A key per server: two that share a process must not take each other's word.
   const admissionKey: ContextKey<Admission | undefined> = createContextKey<Admission | undefined>(undefined, {
     description: "latchkey admission",
   });
-  const refuse: Admissions["refuse"] = (error, method, principal) => {
+  const { proofAlgorithms } = verifier;
+  const proofNonce = (header: Headers): string | undefined =>
+    proofAlgorithms !== undefined && isProven(header) ? verifier.proofNonce() : undefined;
+  const refuse: Admissions["refuse"] = (error, { method, header }, principal) => {
     report(error, method, principal?.issuer);
-    return toConnectError(error, { realm });
+    const scheme = proofAlgorithms !== undefined && isProven(header) ? "DPoP" : "Bearer";
+    const refusal = toConnectError(error, { ...challenge, scheme, proofAlgorithms });
+    const nonce = proofNonce(header);
+    if (nonce !== undefined) refusal.metadata.set("dpop-nonce", nonce);
+    return refusal;
   };
-  const authenticate = (call: Call): Principal | Promise<Principal> => {
-    if (call.values.get(requestMarksKey)?.hasManyAuthorizations === true) {
+  const authenticate = (call: Call, token: string, scheme: TokenSender["scheme"]): Principal | Promise<Principal> => {
+    const { signal } = call;
+    const answer = verifier.verifyNow(token, { signal, sender: toSender(call, scheme) });
+    return answer instanceof Promise ? raceSignal(answer, signal) : answer;
+  };
+  const readCredentials = ({ values, header }: Call): ReturnType<typeof parseCredentials> => {
+    if (values.get(requestMarksKey)?.hasManyAuthorizations === true) {
       // Node.js keeps the first line, a proxy on the way may have judged by the last.
       throw new TokenRejectedError("ERR_CREDENTIALS_MALFORMED", "The request has several Authorization headers");
     }
-    const token = parseBearer(call.header.get("authorization"));
-    const known = verifier.verifyCached(token);
-    if (known !== undefined) return known;
-    const { signal } = call;
-    return raceSignal(verifier.verify(token, { signal }), signal);
+    const credentials = parseCredentials(header.get("authorization"));
+    if (credentials.scheme === "DPoP" && proofAlgorithms === undefined) {
+      throw new TokenRejectedError("ERR_CREDENTIALS_MALFORMED", "Proofs of keys are not checked here");
+    }
+    return credentials;
   };
   return {
     async admit(call) {
@@ -81,20 +111,36 @@ export function createAdmissions({ verifier, rules, realm, report }: AdmissionsO
         throw new ConnectError("invalid host", Code.InvalidArgument);
       }
       let principal: Principal | undefined;
+      let token: string | undefined;
       try {
         if (rule === undefined) throw new TypeError("The method has no policy that can be applied");
         if (!rule.isPublic) {
-          const caller = authenticate(call);
+          const credentials = readCredentials(call);
+          token = credentials.token;
+          const caller = authenticate(call, token, credentials.scheme);
           principal = caller instanceof Promise ? await caller : caller;
           rule.checkCaller(principal);
         }
-        const admission: Admission = { rule, principal, header };
+        const admission: Admission = { rule, principal, token, header };
         values.set(principalKey, principal).set(admissionKey, admission);
         return admission;
       } catch (error) {
-        throw signal.aborted && error === signal.reason ? toAbortError(error) : refuse(error, method, principal);
+        throw signal.aborted && error === signal.reason ? toAbortError(error) : refuse(error, call, principal);
       }
     },
+    async readmit(call, { rule, token }) {
+      if (token === undefined) return undefined;
+      const { signal } = call;
+      let principal: Principal | undefined;
+      try {
+        principal = await verifier.recheck(token, { signal });
+        rule.checkCaller(principal);
+        return principal;
+      } catch (error) {
+        throw signal.aborted && error === signal.reason ? toAbortError(error) : refuse(error, call, principal);
+      }
+    },
+    proofNonce,
     find(call) {
       const admission = call.values.get(admissionKey);
       // Headers are made per call: an admission under other headers is another call's, left in shared context values.
@@ -103,6 +149,17 @@ export function createAdmissions({ verifier, rules, realm, report }: AdmissionsO
     },
     refuse,
   };
+}
+
+function isProven(header: Headers): boolean {
+  return /^dpop /i.test(header.get("authorization") ?? "");
+}
+
+function toSender({ values, header, requestMethod, url }: Call, scheme: TokenSender["scheme"]): TokenSender {
+  const certificateThumbprint = (): string | undefined =>
+    values.get(clientCertificateKey) ?? values.get(requestMarksKey)?.clientCertificate();
+  if (scheme === "Bearer") return { scheme, certificateThumbprint };
+  return { scheme, certificateThumbprint, request: { proof: header.get("dpop"), method: requestMethod, url } };
 }
 
 /** Connect aborts with `deadline_exceeded` when the time is up; a peer that leaves aborts with any reason. */

@@ -1,14 +1,15 @@
-import type { DescMethod, Message } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 import type { Interceptor, StreamRequest, StreamResponse, UnaryRequest, UnaryResponse } from "@connectrpc/connect";
 import { TokenRejectedError } from "../errors.js";
 import { abortableIterable } from "../lib/async-iterable.js";
 import type { Clock } from "../lib/clock.js";
 import { raceSignal } from "../lib/signal.js";
 import type { Principal } from "../token/principal.js";
-import type { Admission, Admissions } from "./admission.js";
+import type { Admission, Admissions, Call } from "./admission.js";
 import { callerValues } from "./caller-values.js";
 import { observedIterable } from "./observed-iterable.js";
-import { createStreamGuard } from "./stream-guard.js";
+import { createStreamGuard, type StreamGuard } from "./stream-guard.js";
+import type { StreamSettings } from "./stream-options.js";
 import { hideUpstreamRefusal } from "./upstream-errors.js";
 
 type Next = (request: UnaryRequest | StreamRequest) => Promise<UnaryResponse | StreamResponse>;
@@ -18,6 +19,7 @@ export interface AuthInterceptorOptions {
   readonly admissions: Admissions;
   /** How long after its token's expiry a stream may go on. */
   readonly toleranceMs: number;
+  readonly streams: StreamSettings;
   readonly clock: Clock;
 }
 
@@ -26,39 +28,54 @@ export interface AuthInterceptorOptions {
  *
  * A message that breaks the rule, and the expiry of the token, end the call whatever the handler does about it.
  */
-export function createAuthInterceptor({ admissions, toleranceMs, clock }: AuthInterceptorOptions): Interceptor {
-  const checkMessage = ({ rule, principal }: Admission, method: DescMethod, message: Message): void => {
+export function createAuthInterceptor(options: AuthInterceptorOptions): Interceptor {
+  const { admissions, toleranceMs, streams, clock } = options;
+  const checkMessage = (call: Call, { rule }: Admission, principal: Principal | undefined, message: Message): void => {
     if (rule.checkMessage === undefined || principal === undefined) return;
     try {
       rule.checkMessage(principal, message);
     } catch (error) {
-      throw admissions.refuse(error, method, principal);
+      throw admissions.refuse(error, call, principal);
     }
   };
-  const admit = (request: UnaryRequest | StreamRequest): Admission | Promise<Admission> => {
-    const { method, header, contextValues: values, signal } = request;
-    const call = { method, header, values, signal };
-    return admissions.find(call) ?? admissions.admit(call);
+  const admit = (call: Call): Admission | Promise<Admission> => admissions.find(call) ?? admissions.admit(call);
+  const openGuard = (
+    request: StreamRequest,
+    caller: Principal,
+    recheck: (signal: AbortSignal) => Promise<void>,
+  ): StreamGuard => {
+    const { method, contextValues } = request;
+    const { recheckMs, expiryJitterMs, expiringLeadMs, onExpiring } = streams;
+    const endsAtMs = caller.expiresAtMs + toleranceMs - Math.random() * expiryJitterMs;
+    const tell = async (): Promise<void> => onExpiring?.({ method, principal: caller, contextValues, endsAtMs });
+    return createStreamGuard({
+      callSignal: request.signal,
+      endsAtMs,
+      createExpiredError: () =>
+        admissions.refuse(new TokenRejectedError("ERR_TOKEN_EXPIRED", "The token expired"), request, caller),
+      // Dropped: who wants to hear of the end must not be able to hasten it.
+      warning: onExpiring && { atMs: endsAtMs - expiringLeadMs, tell: () => void tell().catch(() => {}) },
+      // Shortened only: what is promised is how long a stream goes on at most.
+      recheck: { nextMs: () => recheckMs * (1 - 0.1 * Math.random()), run: recheck },
+      clock,
+    });
   };
   const guardStream = async (
     next: Next,
     request: StreamRequest,
+    call: Call,
     admission: Admission,
-    principal: Principal,
+    caller: Principal,
   ): Promise<UnaryResponse | StreamResponse> => {
-    const { method } = request;
-    const guard = createStreamGuard({
-      callSignal: request.signal,
-      endsAtMs: principal.expiresAtMs + toleranceMs,
-      createExpiredError: () =>
-        admissions.refuse(new TokenRejectedError("ERR_TOKEN_EXPIRED", "The token expired"), method, principal),
-      clock,
+    let principal: Principal | undefined = caller;
+    const guard = openGuard(request, caller, async (signal) => {
+      principal = await admissions.readmit({ ...call, signal }, admission);
     });
     const checked = observedIterable(request.message, {
       onItem(item) {
         guard.assertOpen();
         try {
-          checkMessage(admission, method, item);
+          checkMessage(call, admission, principal, item);
         } catch (error) {
           // A handler may catch what its request iterable throws, and answer as if nothing had happened.
           guard.end(error);
@@ -78,17 +95,19 @@ export function createAuthInterceptor({ admissions, toleranceMs, clock }: AuthIn
     if (!response.stream) return response;
     return { ...response, message: observedIterable(response.message, { onError: hideUpstreamRefusal }) };
   };
-  return (next) => async (call) => {
+  return (next) => async (incoming) => {
+    const { method, header, contextValues: values, signal, requestMethod, url } = incoming;
+    const call: Call = { method, header, values, signal, requestMethod, url };
     const found = admit(call);
     const admission = found instanceof Promise ? await found : found;
     const { principal } = admission;
-    const request = { ...call, contextValues: callerValues(call.contextValues, principal) };
-    if (!request.stream) checkMessage(admission, request.method, request.message);
+    const request = { ...incoming, contextValues: callerValues(values, principal) };
+    if (!request.stream) checkMessage(call, admission, principal, request.message);
     try {
       if (!request.stream) return await next(request);
       return await (principal === undefined
         ? passStream(next, request)
-        : guardStream(next, request, admission, principal));
+        : guardStream(next, request, call, admission, principal));
     } catch (error) {
       throw hideUpstreamRefusal(error);
     }

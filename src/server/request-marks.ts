@@ -1,4 +1,5 @@
 import { type ContextKey, type ContextValues, createContextKey, createContextValues } from "@connectrpc/connect";
+import { readClientCertificate } from "./client-certificate.js";
 import { layeredContextValues } from "./layered-context-values.js";
 import type { HttpSocket } from "./lingering-close.js";
 import { INVALID_AUTHORITY, isValidAuthority } from "./request-authority.js";
@@ -11,6 +12,8 @@ export interface RequestMarks {
   readonly hasBadAuthority: boolean;
   /** Whether there was more than one Authorization line. */
   readonly hasManyAuthorizations: boolean;
+  /** Gives the thumbprint of the certificate that the peer showed; undefined when it showed none. */
+  readonly clientCertificate: () => string | undefined;
 }
 
 /** Where the marks of a call are found; undefined when its adapter knows no HTTP request. */
@@ -25,6 +28,8 @@ interface NodeRequest {
   readonly rawHeaders: readonly string[];
   readonly headers: Record<string, string | string[] | undefined>;
   readonly socket: HttpSocket;
+  /** Of HTTP/2 alone. */
+  readonly stream?: { readonly session?: { readonly socket: unknown } | undefined };
 }
 
 /**
@@ -63,7 +68,13 @@ function readMarks(request: NodeRequest): RequestMarks {
     headers["host"] = INVALID_AUTHORITY;
   }
   const http1Socket = request.httpVersionMajor < 2 ? request.socket : undefined;
-  return { http1Socket, hasBadAuthority, hasManyAuthorizations: authorizations > 1 };
+  return {
+    http1Socket,
+    hasBadAuthority,
+    hasManyAuthorizations: authorizations > 1,
+    // The socket of an HTTP/2 request is an object of that request alone: nothing could be remembered of the connection.
+    clientCertificate: () => readClientCertificate(request.stream?.session?.socket ?? request.socket),
+  };
 }
 
 function findNodeRequest(request: unknown): NodeRequest | undefined {

@@ -3,6 +3,7 @@ import type { ConnectRouter, ConnectRouterOptions, Interceptor } from "@connectr
 import { withoutUndefined } from "../lib/options.js";
 import { type MethodRules, methodName } from "../policy/method-rules.js";
 import type { Gate } from "./gate.js";
+import { closeOnUnreadBody } from "./unread-body.js";
 
 /** A function that registers services, as adapters take it. */
 export type Routes = (router: ConnectRouter) => void;
@@ -43,10 +44,12 @@ export function guardRoutes(
     const register = (add: () => unknown): void => {
       const first = router.handlers.length;
       add();
-      for (const handler of router.handlers.slice(first)) {
-        guarded.add(handler);
+      router.handlers.slice(first).forEach((handler, index) => {
+        const closing = closeOnUnreadBody(handler);
+        router.handlers[first + index] = closing;
+        guarded.add(closing);
         methods.push(handler.method);
-      }
+      });
     };
     const guardedRouter: ConnectRouter = {
       handlers: router.handlers,

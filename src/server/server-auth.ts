@@ -3,24 +3,40 @@ import { assertRealm } from "../connect-errors.js";
 import { systemClock } from "../lib/clock.js";
 import { assertNotNegative } from "../lib/options.js";
 import type { MethodAccess, PolicyTable } from "../policy/access-policy.js";
+import type { ConditionCompiler } from "../policy/condition.js";
 import { createMethodRules } from "../policy/method-rules.js";
 import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
 import { noTelemetry } from "../telemetry/telemetry.js";
 import type { Principal } from "../token/principal.js";
-import { createVerifier, type VerifierOptions } from "../verify/verifier.js";
+import { createVerifier } from "../verify/verifier.js";
+import type { VerifierOptions } from "../verify/verifier-options.js";
 import { createAdmissions } from "./admission.js";
 import { createGate } from "./gate.js";
 import { createAuthInterceptor } from "./interceptor.js";
 import { type AdapterOptions, protectAdapter } from "./protect.js";
 import { createRejectionEvents, type ServerAuthEvent } from "./rejection-events.js";
+import { assertResourceMetadata } from "./resource-metadata.js";
 import { guardRoutes } from "./routes.js";
+import { resolveStreamOptions, type StreamOptions } from "./stream-options.js";
 
 /** Options of {@link createServerAuth}; beside these, those of the verifier. */
 export interface ServerAuthOptions extends VerifierOptions {
   /** Rules in code; each replaces what the `.proto` files say about its methods. @defaultValue none */
   readonly policy?: PolicyTable;
+  /**
+   * Evaluates the conditions of policies: {@link celConditions} of `latchkey/cel`. @defaultValue none: a method that has a
+   * condition cannot be served
+   */
+  readonly conditions?: ConditionCompiler;
   /** The "realm" of challenges: printable ASCII without quote and backslash. @defaultValue `"latchkey"` */
   readonly realm?: string;
+  /**
+   * URL of the metadata of this service (RFC 9728), told in challenges, from which clients learn whose tokens to bring.
+   * Publishing it is up to you. @defaultValue not told
+   */
+  readonly resourceMetadata?: string;
+  /** How long streams go on, and who hears of their end. */
+  readonly streams?: StreamOptions;
   /**
    * Is told of refused calls, of each code at most 10 times per second, and as often of calls that failed by a mistake of
    * the server's own; every event says how many of its kind were left out before it. What it throws is dropped.
@@ -115,17 +131,19 @@ type ServerAuthOptionsDefaults = Required<Pick<ServerAuthOptions, "clockToleranc
  * @throws RangeError if a number is out of range.
  */
 export function createServerAuth(options: ServerAuthOptions): ServerAuth {
-  const { policy, realm = DEFAULTS.realm, onEvent, clock = systemClock } = options;
+  const { policy, conditions, realm = DEFAULTS.realm, resourceMetadata, onEvent, clock = systemClock } = options;
   const telemetry = createGuardedTelemetry(options.telemetry ?? noTelemetry);
   const { clockToleranceSeconds = DEFAULTS.clockToleranceSeconds } = options;
   assertRealm(realm);
+  if (resourceMetadata !== undefined) assertResourceMetadata(resourceMetadata);
+  const streams = resolveStreamOptions(options.streams);
   assertNotNegative("clockToleranceSeconds", clockToleranceSeconds);
-  const rules = createMethodRules(policy);
+  const rules = createMethodRules(policy, { conditions, clock, toleranceMs: clockToleranceSeconds * 1_000 });
   const verifier = createVerifier({ ...options, clockToleranceSeconds });
   const report = createRejectionEvents(onEvent, telemetry, clock);
-  const admissions = createAdmissions({ verifier, rules, realm, report });
+  const admissions = createAdmissions({ verifier, rules, challenge: { realm, resourceMetadata }, report });
   const gate = createGate(admissions);
-  const interceptor = createAuthInterceptor({ admissions, toleranceMs: clockToleranceSeconds * 1_000, clock });
+  const interceptor = createAuthInterceptor({ admissions, toleranceMs: clockToleranceSeconds * 1_000, streams, clock });
   return {
     protect: (adapterOptions) => protectAdapter(adapterOptions, { gate, interceptor }, rules),
     gate,

@@ -1,10 +1,13 @@
-/** Which claims carry what latchkey reads and writes beside the registered ones. */
+/**
+ * Which claims carry what latchkey reads and writes beside the registered ones: each the name of a claim or, for reading,
+ * the path to a member inside of one, such as `realm_access.roles`.
+ */
 export interface ClaimNames {
   /** Organisation of the caller, a string. */
   readonly org: string;
   /** Roles of the caller, an array of strings. */
   readonly roles: string;
-  /** OAuth scopes, one string separated by spaces (RFC 8693 section 4.2). */
+  /** OAuth scopes, one string separated by spaces (RFC 8693 section 4.2); an array of strings is read too. */
   readonly scope: string;
   /** Stable identifier of the caller; "sub" when the token has none. */
   readonly principal: string;

@@ -31,6 +31,26 @@ export function readClaim(claims: Claims, name: string): unknown {
 }
 
 /**
+ * Reads a claim by its name or, when no claim has that name, by the path that its dots make: `realm_access.roles`.
+ *
+ * A name may contain dots itself, as `https://idp.example/roles` does. Each step goes to a member of the object itself,
+ * never to one inherited, and never into an array.
+ *
+ * @returns The value; undefined when there is none.
+ */
+export function readClaimAt(claims: Claims, path: string): unknown {
+  if (Object.hasOwn(claims, path)) return claims[path];
+  let value: unknown = claims;
+  for (const name of path.split(".")) {
+    if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, name)) {
+      return undefined;
+    }
+    value = (value as Claims)[name];
+  }
+  return value;
+}
+
+/**
  * Checks "exp", "nbf" and "iat". A token is accepted while `now < exp + tolerance` and `now >= nbf - tolerance`.
  *
  * Spec: RFC 7519 sections 4.1.4 to 4.1.6; RFC 9068 section 2.2 makes "exp" required.

@@ -1,14 +1,16 @@
 import { TokenRejectedError } from "../errors.js";
-import { decodeBase64url } from "../lib/base64url.js";
+import { decodeBase64url, encodeBase64url } from "../lib/base64url.js";
 import { isKid } from "./kid.js";
 import { parseStrictJsonObject } from "./strict-json.js";
 
 /** How large a token may be before anything of it is looked at. Characters and bytes are the same: all is ASCII. */
-export const TOKEN_LIMITS: Readonly<Record<"maxTokenBytes" | "maxHeaderBytes", number>> = {
+export const TOKEN_LIMITS: Readonly<Record<"maxTokenBytes" | "maxHeaderBytes" | "maxValues", number>> = {
   /** The whole token. */
   maxTokenBytes: 8 * 1024,
   /** The header, still encoded. */
   maxHeaderBytes: 2 * 1024,
+  /** Members and array entries of header or payload, nested ones included. */
+  maxValues: 512,
 };
 
 /** What a compact JWS says of itself. Nothing of it is true before the signature is verified. */
@@ -50,22 +52,44 @@ export function parseCompactJws(token: string): CompactJws {
   const payloadEnd = token.indexOf(".", headerEnd + 1);
   if (headerEnd === -1 || payloadEnd === -1 || token.includes(".", payloadEnd + 1)) throw malformed();
   if (headerEnd > TOKEN_LIMITS.maxHeaderBytes) throw malformed();
-  const header = parsePart(token.slice(0, headerEnd));
-  const { alg, kid, typ } = readParameters(header);
-  const payload = parsePart(token.slice(headerEnd + 1, payloadEnd));
+  // The payload last: it is what takes time.
   const signature = decodeBase64url(token.slice(payloadEnd + 1));
   if (signature === undefined || signature.length === 0) throw malformed();
-  return { header, alg, kid, typ, payload, signature, signingInput: token.slice(0, payloadEnd) };
+  const header = parseHeader(token.slice(0, headerEnd));
+  const payload = parseObject(decode(token.slice(headerEnd + 1, payloadEnd)));
+  return { ...header, payload, signature, signingInput: token.slice(0, payloadEnd) };
 }
 
-function parsePart(text: string): Readonly<Record<string, unknown>> {
+type Header = Pick<CompactJws, "header" | "alg" | "kid" | "typ">;
+
+// The tokens that a key signs have one header, letter by letter. It is public, and says nothing of whose token it is.
+const knownHeaders = new Map<string, Header>();
+const MOST_KNOWN_HEADERS = 16;
+
+function parseHeader(text: string): Header {
+  const known = knownHeaders.get(text);
+  if (known !== undefined) return known;
+  const bytes = decode(text);
+  const parsed = readHeader(parseObject(bytes));
+  if (knownHeaders.size === MOST_KNOWN_HEADERS) knownHeaders.clear();
+  // The same text once more, since a part of the token would keep the whole of it in memory.
+  knownHeaders.set(encodeBase64url(bytes), parsed);
+  return parsed;
+}
+
+function decode(text: string): Uint8Array {
   const bytes = decodeBase64url(text);
-  const part = bytes && parseStrictJsonObject(bytes);
-  if (part === undefined) throw malformed();
-  return part;
+  if (bytes === undefined) throw malformed();
+  return bytes;
 }
 
-function readParameters(header: Readonly<Record<string, unknown>>): Pick<CompactJws, "alg" | "kid" | "typ"> {
+function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {
+  const object = parseStrictJsonObject(bytes, TOKEN_LIMITS);
+  if (object === undefined) throw malformed();
+  return object;
+}
+
+function readHeader(header: Readonly<Record<string, unknown>>): Header {
   if (REFUSED_PARAMETERS.some((name) => Object.hasOwn(header, name))) throw malformed();
   const alg = readString(header, "alg");
   const kid = readString(header, "kid");
@@ -75,7 +99,7 @@ function readParameters(header: Readonly<Record<string, unknown>>): Pick<Compact
   if (kid !== undefined && !isKid(kid)) throw malformed();
   // RFC 7519 section 5.2: "JWT" announces a token inside the token.
   if (cty !== undefined && /^(application\/)?jwt$/i.test(cty)) throw malformed();
-  return { alg, kid, typ };
+  return { header, alg, kid, typ };
 }
 
 function readString(header: Readonly<Record<string, unknown>>, name: string): string | undefined {

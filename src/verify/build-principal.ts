@@ -1,12 +1,12 @@
 import { TokenRejectedError } from "../errors.js";
 import type { ClaimNames } from "../token/claim-names.js";
-import { type Claims, isStrings, readClaim } from "../token/claims.js";
+import { type Claims, isStrings, readClaimAt } from "../token/claims.js";
 import type { Principal } from "../token/principal.js";
 import { createFrozenSet } from "./frozen-set.js";
 import type { TrustedPrincipal } from "./trusted-issuer.js";
 
-/** A verified token, as far as a {@link Principal} is made of it. */
-export interface VerifiedToken {
+/** A token whose signature is good, as far as a {@link Principal} is made of it. */
+export interface SignedToken {
   /** Its claims, deeply frozen. */
   readonly claims: Claims;
   /** "iss". */
@@ -30,7 +30,7 @@ export interface VerifiedToken {
  * @throws TokenRejectedError `ERR_TOKEN_CLAIMS` without a usable "sub", for a principal claim that is no string, or when
  * the token claims more than the record.
  */
-export function buildPrincipal(token: VerifiedToken, names: ClaimNames, record?: TrustedPrincipal): Principal {
+export function buildPrincipal(token: SignedToken, names: ClaimNames, record?: TrustedPrincipal): Principal {
   const { claims, issuer, audience, kid, expiresAtMs } = token;
   const subject = readText(claims, "sub");
   if (subject === undefined) throw new TokenRejectedError("ERR_TOKEN_CLAIMS", 'The token has no usable "sub"');
@@ -44,19 +44,56 @@ export function buildPrincipal(token: VerifiedToken, names: ClaimNames, record?:
     kid,
     expiresAtMs,
     claims,
+    ...readActor(token, claims),
   });
+}
+
+/**
+ * RFC 8693 section 4.1: who acts for the subject, and for whom that one acts in turn. It has no rights of its own here:
+ * the outermost subject's count. An actor that cannot be told is refused, for without one the subject seems to act itself.
+ */
+function readActor(token: SignedToken, claims: Claims): { readonly actor?: Principal } {
+  const act = readClaimAt(claims, "act");
+  if (act === undefined) return {};
+  if (typeof act !== "object" || act === null || Array.isArray(act)) throw unreadableActor();
+  const own = act as Claims;
+  const subject = readText(own, "sub");
+  if (subject === undefined) throw unreadableActor();
+  const actor: Principal = Object.freeze({
+    subject,
+    principalId: subject,
+    org: undefined,
+    roles: createFrozenSet([]),
+    scopes: createFrozenSet([]),
+    issuer: readText(own, "iss") ?? token.issuer,
+    audience: Object.freeze([]),
+    kid: token.kid,
+    expiresAtMs: token.expiresAtMs,
+    claims: own,
+    ...readActor(token, own),
+  });
+  return { actor };
+}
+
+function unreadableActor(): TokenRejectedError {
+  return new TokenRejectedError("ERR_TOKEN_CLAIMS", 'The token\'s "act" names no actor');
 }
 
 type Identity = Pick<Principal, "principalId" | "org" | "roles" | "scopes">;
 
 function readIdentity(claims: Claims, names: ClaimNames, subject: string): Identity {
-  const roles = readClaim(claims, names.roles);
+  const roles = readClaimAt(claims, names.roles);
   return {
     principalId: readPrincipalId(claims, names) ?? subject,
     org: readText(claims, names.org),
     roles: createFrozenSet(isStrings(roles) ? roles : []),
-    scopes: createFrozenSet(readText(claims, names.scope)?.split(" ").filter(Boolean) ?? []),
+    scopes: createFrozenSet(readScopes(readClaimAt(claims, names.scope))),
   };
+}
+
+function readScopes(scope: unknown): readonly string[] {
+  if (typeof scope === "string") return scope.split(" ").filter(Boolean);
+  return isStrings(scope) ? scope : [];
 }
 
 function narrowIdentity(
@@ -66,7 +103,10 @@ function narrowIdentity(
   { principalId, org, roles: recorded }: TrustedPrincipal,
   kid: string,
 ): Identity {
-  const claimOr = (name: string, value: unknown): unknown => (Object.hasOwn(claims, name) ? claims[name] : value);
+  const claimOr = (name: string, recorded: unknown): unknown => {
+    const claim = readClaimAt(claims, name);
+    return claim === undefined ? recorded : claim;
+  };
   const roles = claimOr(names.roles, recorded);
   const narrows =
     (subject === kid || subject === principalId) &&
@@ -82,13 +122,13 @@ function narrowIdentity(
 function readPrincipalId(claims: Claims, names: ClaimNames): string | undefined {
   const claimed = readText(claims, names.principal);
   // Falling back to "sub" for a value that cannot be read could make one caller another.
-  if (claimed === undefined && Object.hasOwn(claims, names.principal)) {
+  if (claimed === undefined && readClaimAt(claims, names.principal) !== undefined) {
     throw new TokenRejectedError("ERR_TOKEN_CLAIMS", "The claim that names the principal is not a text");
   }
   return claimed;
 }
 
 function readText(claims: Claims, name: string): string | undefined {
-  const value = readClaim(claims, name);
+  const value = readClaimAt(claims, name);
   return typeof value === "string" && value !== "" ? value : undefined;
 }

@@ -1,6 +1,7 @@
 import { TokenRejectedError } from "../errors.js";
 import { assertAudience, assertTimes, type TimeWindow } from "../token/claims.js";
 import type { CompactJws } from "../token/compact-jws.js";
+import { type Confirmation, readConfirmation } from "./confirmation.js";
 import { type IssuerSettings, normalizeType } from "./issuer-settings.js";
 
 /** What {@link checkToken} found in a token that may pass if its signature is good. */
@@ -11,6 +12,8 @@ export interface CheckedToken {
   readonly audience: readonly string[];
   /** "kid". */
   readonly kid: string;
+  /** The keys that it is bound to; undefined when it is bound to none. */
+  readonly confirmation: Confirmation | undefined;
 }
 
 /** The present, and how far clocks may be apart. Milliseconds. */
@@ -42,12 +45,8 @@ export function checkToken(jws: CompactJws, settings: IssuerSettings, time: Chec
   if (settings.requiredClaims.some((name) => !Object.hasOwn(payload, name))) {
     throw new TokenRejectedError("ERR_TOKEN_CLAIMS", "The token lacks a required claim");
   }
-  // RFC 9449 section 7.2, RFC 8705 section 3: good only together with a proof of the key it names. As a bearer token it
-  // is a stolen one.
-  if (Object.hasOwn(payload, "cnf")) {
-    throw new TokenRejectedError("ERR_TOKEN_BOUND", "The token is bound to a key and no proof of it can be checked");
-  }
+  const confirmation = readConfirmation(payload);
   // RFC 7515 section 4.1.4 leaves "kid" out at will. Trying keys in turn, or the only one there is today, is a guess.
   if (kid === undefined) throw new TokenRejectedError("ERR_KEY_NOT_FOUND", "The token names no key");
-  return { window, audience, kid };
+  return { window, audience, kid, confirmation };
 }

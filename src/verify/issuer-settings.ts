@@ -1,4 +1,10 @@
-import { assertNonEmptyString, assertNonEmptyStrings, assertPositive, typeName } from "../lib/options.js";
+import {
+  assertBoolean,
+  assertNonEmptyString,
+  assertNonEmptyStrings,
+  assertPositive,
+  typeName,
+} from "../lib/options.js";
 import { isJwsAlgorithm, JWS_ALGORITHMS } from "../token/algorithms.js";
 import { ACCESS_TOKEN_TYPE, type ClaimNames, DEFAULT_CLAIM_NAMES } from "../token/claim-names.js";
 import type { TrustedIssuer } from "./trusted-issuer.js";
@@ -19,12 +25,15 @@ export interface IssuerSettings {
   readonly maxLifetimeMs: number;
   /** Claims that must be there. */
   readonly requiredClaims: readonly string[];
+  /** Whether its tokens must be bound to a key. */
+  readonly requireBoundTokens: boolean;
 }
 
 const DEFAULTS = {
   tokenType: ACCESS_TOKEN_TYPE,
   maxLifetimeSeconds: 24 * 60 * 60,
   requiredClaims: [],
+  requireBoundTokens: false,
 } as const satisfies Partial<TrustedIssuer>;
 
 /**
@@ -43,6 +52,7 @@ export function resolveIssuer(trusted: TrustedIssuer, field: string): IssuerSett
     tokenType = DEFAULTS.tokenType,
     maxLifetimeSeconds = DEFAULTS.maxLifetimeSeconds,
     requiredClaims = DEFAULTS.requiredClaims,
+    requireBoundTokens = DEFAULTS.requireBoundTokens,
   } = trusted;
   assertNonEmptyString(`${field}.issuer`, issuer);
   assertAlgorithms(algorithms, `${field}.algorithms`);
@@ -51,6 +61,7 @@ export function resolveIssuer(trusted: TrustedIssuer, field: string): IssuerSett
   if (!Array.isArray(requiredClaims) || requiredClaims.length > 0) {
     assertNonEmptyStrings(`${field}.requiredClaims`, requiredClaims);
   }
+  assertBoolean(`${field}.requireBoundTokens`, requireBoundTokens);
   return {
     issuer,
     audience: resolveAudience(audience, `${field}.audience`),
@@ -59,6 +70,7 @@ export function resolveIssuer(trusted: TrustedIssuer, field: string): IssuerSett
     claims: resolveClaimNames(claims, `${field}.claims`),
     maxLifetimeMs: maxLifetimeSeconds * 1_000,
     requiredClaims: [...requiredClaims],
+    requireBoundTokens,
   };
 }
 

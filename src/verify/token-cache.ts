@@ -4,12 +4,12 @@ import { TOKEN_LIMITS } from "../token/compact-jws.js";
 
 /** Remembers what was found out about tokens, without remembering the tokens. */
 export interface TokenCache<T extends object> {
-  /** What is remembered of a token; undefined when nothing is, or for too long. */
-  get(token: string, nowMs: number): T | undefined;
-  /** Remembers. `nowMs` is monotonic time. */
-  set(token: string, value: T, nowMs: number): void;
+  /** What is remembered of a token; undefined when nothing is, or for too long. `nowMs` is monotonic time. */
+  get(digest: string, nowMs: number): T | undefined;
+  /** Remembers. `length` is that of the token: what is kept of it grows with it. */
+  set(digest: string, value: T, size: { readonly length: number; readonly nowMs: number }): void;
   /** Forgets. */
-  delete(token: string): void;
+  delete(digest: string): void;
 }
 
 /** Limits of {@link createTokenCache}. */
@@ -24,7 +24,7 @@ export interface TokenCacheLimits {
 const CHARACTERS_PER_ENTRY = 800;
 
 /**
- * Creates a cache of verified tokens.
+ * Creates a cache of what is known about tokens.
  *
  * A token is known by the SHA-256 of all its characters, never by a claim or "kid", so no two tokens share an entry. It
  * is bounded by number and by size.
@@ -35,17 +35,15 @@ export function createTokenCache<T extends object>({ maxEntries, maxAgeMs }: Tok
     maxSize: Math.max(maxEntries * CHARACTERS_PER_ENTRY, TOKEN_LIMITS.maxTokenBytes),
   });
   return {
-    get(token, nowMs) {
-      // Nothing as long as this was ever verified: not worth hashing.
-      if (token.length > TOKEN_LIMITS.maxTokenBytes) return undefined;
-      const entry = entries.get(digestToken(token));
+    get(digest, nowMs) {
+      const entry = entries.get(digest);
       return entry !== undefined && nowMs < entry.storedAtMs + maxAgeMs ? entry.value : undefined;
     },
-    set(token, value, nowMs) {
-      entries.set(digestToken(token), { value, storedAtMs: nowMs }, { size: token.length });
+    set(digest, value, { length, nowMs }) {
+      entries.set(digest, { value, storedAtMs: nowMs }, { size: Math.max(1, length) });
     },
-    delete(token) {
-      entries.delete(digestToken(token));
+    delete(digest) {
+      entries.delete(digest);
     },
   };
 }

@@ -2,11 +2,11 @@ import { TokenRejectedError } from "../errors.js";
 import { typeName } from "../lib/options.js";
 import { createSingleFlight, type SingleFlight } from "../lib/single-flight.js";
 import { readClaim } from "../token/claims.js";
-import type { Principal } from "../token/principal.js";
 import { type IssuerSettings, resolveIssuer } from "./issuer-settings.js";
 import type { KeySource } from "./key-source.js";
 import { type KeySourceContext, openKeySource } from "./open-key-source.js";
 import type { TrustedIssuer } from "./trusted-issuer.js";
+import type { VerifiedToken } from "./verified-token.js";
 
 /** One issuer with everything that is its own: nothing of it is reachable by a token of another. */
 export interface TrustEntry {
@@ -15,7 +15,7 @@ export interface TrustEntry {
   /** Its keys. */
   readonly source: KeySource;
   /** Verifications under way, so that parallel calls with one token share one. */
-  readonly flights: SingleFlight<string, Principal>;
+  readonly flights: SingleFlight<string, VerifiedToken>;
 }
 
 /** The trusted issuers, by their exact "iss". */

@@ -7,7 +7,7 @@ import type { ClaimNames } from "../token/claim-names.js";
 /**
  * An issuer whose tokens are accepted, for whom, and where its keys come from.
  *
- * Exactly one of `jwksUri`, `jwks`, `keys` and `findKey` says where. Keys are never shared between issuers.
+ * Exactly one of `jwksUri`, `discovery`, `jwks`, `keys` and `findKey` says where. Keys are never shared between issuers.
  *
  * Spec: RFC 8725 section 3 (what a verifier must pin down), RFC 9068 section 4 (access tokens).
  */
@@ -23,6 +23,18 @@ export interface TrustedIssuer {
   readonly algorithms: readonly JwsAlgorithm[];
   /** URL of its JWK Set; `https:`, or `http:` to a loopback host with `allowLoopbackHttp`. */
   readonly jwksUri?: string;
+  /**
+   * Takes the URL of its JWK Set from the metadata that the issuer publishes: by OpenID Connect Discovery or, where a
+   * status of 4xx says that there is none, RFC 8414. `issuer` must then be an `https:` URL (`http:` to a loopback host
+   * with `allowLoopbackHttp`), and the metadata must name exactly that one.
+   *
+   * Read when the first key is needed, then again in the background: when older than `jwksOptions.maxTtlMs`, and when
+   * the key set can no longer be fetched. While that fails the key set known serves on. All URLs must satisfy
+   * `jwksOptions.allowedDomains`, which keep the issuer from sending requests elsewhere.
+   *
+   * Spec: OpenID Connect Discovery 1.0 section 4, RFC 8414 section 3.
+   */
+  readonly discovery?: true;
   /** A key cache of your own; disposing it stays your task. */
   readonly jwks?: Jwks;
   /** Its public keys themselves; each needs a "kid". */
@@ -34,14 +46,22 @@ export interface TrustedIssuer {
    * key stays trusted unless {@link Verifier.forgetKey} is called. @defaultValue `5_000` (5 seconds)
    */
   readonly findKeyMaxAgeMs?: number;
-  /** Limits of the key cache made for `jwksUri`. @defaultValue those of {@link createJwks} */
+  /** Limits of the key cache made for `jwksUri` or `discovery`. @defaultValue those of {@link createJwks} */
   readonly jwksOptions?: JwksOptions;
   /**
    * The "typ" its tokens must have, compared without case and with or without `application/`. `null` accepts any and
    * none: ID tokens and other kinds then pass as access tokens. @defaultValue `"at+jwt"`
    */
   readonly tokenType?: string | null;
-  /** Names of the claims that carry organisation, roles, scope and principal. @defaultValue `org`, `roles`, `scope`, `principal_id` */
+  /**
+   * Whether its tokens must be bound to a key of their holder: a stolen token is then worth nothing. Bound tokens are
+   * checked in any case (RFC 8705 by the connection's certificate, RFC 9449 with `dpop`). @defaultValue `false`
+   */
+  readonly requireBoundTokens?: boolean;
+  /**
+   * Names of the claims that carry organisation, roles, scope and principal, or paths to them, such as
+   * `realm_access.roles`. @defaultValue `org`, `roles`, `scope`, `principal_id`
+   */
   readonly claims?: Partial<ClaimNames>;
   /** Longest lifetime of a token, from "iat", or from now without it, to "exp". @defaultValue `86_400` (24 hours) */
   readonly maxLifetimeSeconds?: number;

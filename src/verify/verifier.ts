@@ -1,46 +1,23 @@
-import { AuthError } from "../errors.js";
-import { type Clock, systemClock } from "../lib/clock.js";
+import { AuthError, TokenRejectedError } from "../errors.js";
 import { assertNotNegative, assertPositive, assertPositiveInteger } from "../lib/options.js";
 import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
-import { noTelemetry, type Telemetry } from "../telemetry/telemetry.js";
-import { assertInWindow, type TimeWindow } from "../token/claims.js";
-import { type CompactJws, parseCompactJws } from "../token/compact-jws.js";
+import { TOKEN_LIMITS } from "../token/compact-jws.js";
 import type { Principal } from "../token/principal.js";
-import { buildPrincipal } from "./build-principal.js";
-import { type CheckedToken, checkToken } from "./check-token.js";
-import { createVerifySignature } from "./signature.js";
+import { createColdVerification } from "./cold-verification.js";
+import { createDpopVerifier } from "./dpop-verifier.js";
+import { createRevocationCheck } from "./revocation-check.js";
 import { createTokenCache, digestToken, type TokenCache } from "./token-cache.js";
-import { createTrustStore, type TrustEntry } from "./trust-store.js";
-import type { TrustedIssuer } from "./trusted-issuer.js";
+import { BEARER, checkSender, type TokenSender } from "./token-sender.js";
+import { createTrustStore } from "./trust-store.js";
+import { isCurrentKey, type UsedKey, type VerifiedToken } from "./verified-token.js";
+import { VERIFIER_DEFAULTS as DEFAULTS, type VerifierOptions } from "./verifier-options.js";
 
-/** Options of {@link createVerifier}. */
-export interface VerifierOptions {
-  /** Whose tokens are accepted; at least one, each "iss" once. */
-  readonly issuers: readonly TrustedIssuer[];
-  /** How far clocks may disagree, in seconds; may be 0. @defaultValue `5` */
-  readonly clockToleranceSeconds?: number;
-  /** Permits `jwksUri` with `http:` to a loopback host, as development needs. @defaultValue `false` */
-  readonly allowLoopbackHttp?: boolean;
-  /** Limits of the cache of verified tokens; `false` verifies every token anew. */
-  readonly tokenCache?: TokenCacheOptions | false;
-  /**
-   * Most signature checks under way, and most key look-ups per issuer; more callers are turned away. Waiting for a
-   * published key set is bounded apart from it, by `jwksOptions.maxPendingCallers`, so that made-up kids take no place
-   * from good tokens. @defaultValue `256`
-   */
-  readonly maxPendingVerifications?: number;
-  /** Where measurements go. @defaultValue nowhere */
-  readonly telemetry?: Telemetry;
-  /** Time. @defaultValue the clock of this machine */
-  readonly clock?: Clock;
-}
-
-/** Limits of the cache of verified tokens. */
-export interface TokenCacheOptions {
-  /** Most tokens remembered; the least recently used is forgotten first. @defaultValue `10_000` */
-  readonly maxEntries?: number;
-  /** Longest time a token is remembered, in milliseconds. @defaultValue `300_000` (5 minutes) */
-  readonly maxAgeMs?: number;
+/** Options of one verification. */
+export interface VerifyOptions {
+  /** Ends the wait of this caller; others with the same token go on. */
+  readonly signal?: AbortSignal;
+  /** How the token arrived. @defaultValue as a bearer token: one that is bound to a key is refused */
+  readonly sender?: TokenSender;
 }
 
 /** Verifies bearer tokens against the issuers it trusts. Safe to share; use one per process. */
@@ -49,39 +26,34 @@ export interface Verifier {
    * Verifies a token and gives the caller it stands for, deeply frozen and shared between calls with the same token.
    *
    * Rejects with {@link TokenRejectedError} when the token is bad, with {@link KeysUnavailableError} when nobody can say
-   * at present, or with the signal's reason when aborted; other callers with the same token go on.
+   * at present, or with the signal's reason when aborted.
    *
    * @param token - The token alone, without `Bearer `.
    */
-  verify(token: string, options?: { readonly signal?: AbortSignal }): Promise<Principal>;
+  verify(token: string, options?: VerifyOptions): Promise<Principal>;
   /**
-   * What {@link Verifier.verify} would give, at once, if the token was verified before and still holds; undefined says
-   * nothing about the token. Costs a hash and a look-up. Never throws.
+   * As {@link Verifier.verify}, without a promise where nothing has to be waited for: for a token that was verified
+   * before, it costs a hash and a look-up. Throws what the other rejects with.
    */
-  verifyCached(token: string): Principal | undefined;
+  verifyNow(token: string, options?: VerifyOptions): Principal | Promise<Principal>;
+  /**
+   * Verifies the token of a call that goes on, again: times, key, revocation and what is on record may have changed. Its
+   * sender has been checked when the call began, and proves nothing anew.
+   */
+  recheck(token: string, options?: Pick<VerifyOptions, "signal">): Promise<Principal>;
+  /** Gives the nonce that proofs shall carry; undefined when none is asked for. */
+  proofNonce(): string | undefined;
+  /** Algorithms of proofs; undefined when proofs cannot be checked, and tokens that need one are refused. */
+  readonly proofAlgorithms: readonly string[] | undefined;
   /** Forgets a looked-up key and every token verified with it; call it when a credential is revoked or changed. */
   forgetKey(issuer: string, kid: string): void;
   /** Ends the timers and requests of the key caches it made itself. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const DEFAULTS = {
-  clockToleranceSeconds: 5,
-  allowLoopbackHttp: false,
-  tokenCache: { maxEntries: 10_000, maxAgeMs: 5 * 60 * 1_000 },
-  maxPendingVerifications: 256,
-  telemetry: noTelemetry,
-  clock: systemClock,
-} as const satisfies Omit<Required<VerifierOptions>, "issuers">;
-
-/** What is remembered of a verified token: who it stands for, and what must still hold for that to be so. */
-interface Verified {
-  readonly principal: Principal;
-  readonly window: TimeWindow;
-  readonly entry: TrustEntry;
-  readonly algorithm: string;
-  readonly handle: object;
-}
+// What is known of tokens whose signature is bad. Tiny: it spares the work for one that is sent again and again, and
+// strangers, who can make up any number of them, find nothing to fill.
+const BAD_SIGNATURES = { maxEntries: 500, maxAgeMs: 60 * 1_000 } as const;
 
 /**
  * Creates a verifier of bearer tokens: strict in form, exact in issuer and audience, keyed by "kid".
@@ -124,76 +96,108 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const {
     clockToleranceSeconds = DEFAULTS.clockToleranceSeconds,
     allowLoopbackHttp = DEFAULTS.allowLoopbackHttp,
-    maxPendingVerifications = DEFAULTS.maxPendingVerifications,
+    maxPendingVerifications: maxPending = DEFAULTS.maxPendingVerifications,
     clock = DEFAULTS.clock,
+    revocation,
   } = options;
   const telemetry = createGuardedTelemetry(options.telemetry ?? DEFAULTS.telemetry);
   assertNotNegative("clockToleranceSeconds", clockToleranceSeconds);
-  assertPositiveInteger("maxPendingVerifications", maxPendingVerifications);
+  assertPositiveInteger("maxPendingVerifications", maxPending);
   const toleranceMs = clockToleranceSeconds * 1_000;
-  const cache = openTokenCache(options.tokenCache);
-  const trusted = createTrustStore(options.issuers, {
-    allowLoopbackHttp,
-    maxPending: maxPendingVerifications,
-    telemetry,
+  const dpop = options.dpop && createDpopVerifier(options.dpop, { clock, toleranceMs, maxPending });
+  const checkRevocation =
+    revocation && createRevocationCheck(revocation, { ...options.revocationOptions, telemetry, clock });
+  const good = openTokenCache(options.tokenCache);
+  const bad = createTokenCache<UsedKey>(BAD_SIGNATURES);
+  const trusted = createTrustStore(options.issuers, { allowLoopbackHttp, maxPending, telemetry, clock });
+  const cold = createColdVerification({
+    trusted,
+    toleranceMs,
+    maxPending,
     clock,
+    onVerified: (digest, { length }, verified) => good?.set(digest, verified, { length, nowMs: clock.monotonicMs() }),
+    onBadSignature: (digest, key) => bad.set(digest, key, { length: 1, nowMs: clock.monotonicMs() }),
   });
-  const verifySignature = createVerifySignature(maxPendingVerifications);
 
-  const stillHolds = ({ principal, window, entry, algorithm, handle }: Verified): boolean => {
-    const nowMs = clock.nowMs();
-    if (nowMs >= window.expiresAtMs + toleranceMs) return false;
-    if (window.notBeforeMs !== undefined && nowMs < window.notBeforeMs - toleranceMs) return false;
-    return entry.source.isCurrent(principal.kid, algorithm, handle);
-  };
-
-  const verifyCached = (token: string): Principal | undefined => {
-    const verified = cache?.get(token, clock.monotonicMs());
+  const findGood = (digest: string): VerifiedToken | undefined => {
+    const verified = good?.get(digest, clock.monotonicMs());
     if (verified === undefined) return undefined;
-    if (stillHolds(verified)) return verified.principal;
-    cache?.delete(token);
+    const { window, key } = verified;
+    const nowMs = clock.nowMs();
+    const isInTime =
+      nowMs < window.expiresAtMs + toleranceMs &&
+      (window.notBeforeMs === undefined || nowMs >= window.notBeforeMs - toleranceMs);
+    if (isInTime && isCurrentKey(key)) return verified;
+    good?.delete(digest);
     return undefined;
   };
 
-  const verifyAnew = async (token: string, jws: CompactJws, checked: CheckedToken, entry: TrustEntry) => {
-    const { settings, source } = entry;
-    const { kid, window, audience } = checked;
-    const { key, principal: record, handle } = await source.getKey(kid, jws.alg);
-    await verifySignature(token, key, jws.alg);
-    // The key may have been long in coming.
-    assertInWindow(window, { nowMs: clock.nowMs(), toleranceMs });
-    const { issuer, claims: names } = settings;
-    const { expiresAtMs } = window;
-    const claims = jws.payload;
-    const principal = buildPrincipal({ claims, issuer, audience, kid, expiresAtMs }, names, record);
-    cache?.set(token, { principal, window, entry, algorithm: jws.alg, handle }, clock.monotonicMs());
-    return principal;
+  const assertNotBad = (digest: string): void => {
+    const key = bad.get(digest, clock.monotonicMs());
+    if (key === undefined) return;
+    if (isCurrentKey(key)) throw new TokenRejectedError("ERR_TOKEN_SIGNATURE", "The signature does not verify");
+    // The issuer has another key by that name now, and the signature may be good for it.
+    bad.delete(digest);
   };
 
-  const verify = async (token: string, signal: AbortSignal | undefined): Promise<Principal> => {
-    const jws = parseCompactJws(token);
-    const entry = trusted.require(jws.payload);
-    const checked = checkToken(jws, entry.settings, { nowMs: clock.nowMs(), toleranceMs });
-    // Callers who come after a key was forgotten must not share what began before.
-    const flight = `${entry.source.generation} ${digestToken(token)}`;
-    return entry.flights.run(flight, () => verifyAnew(token, jws, checked, entry), signal);
+  /** What holds for one call alone, however well the token is known. */
+  const admit = (
+    token: string,
+    { principal, confirmation, key }: VerifiedToken,
+    sender: TokenSender | undefined,
+    signal: AbortSignal | undefined,
+  ): Principal | Promise<Principal> => {
+    const answer = checkRevocation?.(principal, signal);
+    const confirm = (): Promise<void> | undefined => {
+      if (sender === undefined) return undefined;
+      const mustBeBound = key.entry.settings.requireBoundTokens;
+      // Last, for a proof counts once: it must not be used up by a call that is refused for another reason.
+      return checkSender({ token, confirmation, mustBeBound }, sender, dpop, signal);
+    };
+    if (answer !== undefined) return answer.then(confirm).then(() => principal);
+    const proven = confirm();
+    return proven === undefined ? principal : proven.then(() => principal);
+  };
+
+  const verifyCold = async (
+    token: string,
+    digest: string,
+    sender: TokenSender | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Principal> => {
+    signal?.throwIfAborted();
+    try {
+      assertNotBad(digest);
+      const verified = await cold.verify(token, digest, signal);
+      const principal = await admit(token, verified, sender, signal);
+      telemetry.count("latchkey.verify.tokens", { issuer: principal.issuer, outcome: "ok" });
+      return principal;
+    } catch (error) {
+      if (error instanceof AuthError) telemetry.count("latchkey.verify.tokens", { outcome: error.code });
+      throw error;
+    }
+  };
+
+  const verify = (
+    token: string,
+    sender: TokenSender | undefined,
+    signal: AbortSignal | undefined,
+  ): Principal | Promise<Principal> => {
+    // Nothing as long as this was ever verified: not worth hashing.
+    const digest = token.length > TOKEN_LIMITS.maxTokenBytes ? "" : digestToken(token);
+    const verified = findGood(digest);
+    return verified === undefined ? verifyCold(token, digest, sender, signal) : admit(token, verified, sender, signal);
   };
 
   return {
-    async verify(token, { signal } = {}) {
+    verify: async (token, { signal, sender = BEARER } = {}) => {
       signal?.throwIfAborted();
-      const known = verifyCached(token);
-      if (known !== undefined) return known;
-      try {
-        const principal = await verify(token, signal);
-        telemetry.count("latchkey.verify.tokens", { issuer: principal.issuer, outcome: "ok" });
-        return principal;
-      } catch (error) {
-        if (error instanceof AuthError) telemetry.count("latchkey.verify.tokens", { outcome: error.code });
-        throw error;
-      }
+      return verify(token, sender, signal);
     },
-    verifyCached,
+    verifyNow: (token, { signal, sender = BEARER } = {}) => verify(token, sender, signal),
+    recheck: async (token, { signal } = {}) => verify(token, undefined, signal),
+    proofNonce: () => dpop?.nonce(),
+    proofAlgorithms: dpop?.algorithms,
     forgetKey: (issuer, kid) => trusted.get(issuer)?.source.forgetKey(kid),
     async [Symbol.asyncDispose]() {
       trusted[Symbol.dispose]();
@@ -201,7 +205,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   };
 }
 
-function openTokenCache(options: TokenCacheOptions | false | undefined): TokenCache<Verified> | undefined {
+function openTokenCache(options: VerifierOptions["tokenCache"]): TokenCache<VerifiedToken> | undefined {
   if (options === false) return undefined;
   const { maxEntries = DEFAULTS.tokenCache.maxEntries, maxAgeMs = DEFAULTS.tokenCache.maxAgeMs } = options ?? {};
   assertPositiveInteger("tokenCache.maxEntries", maxEntries);

@@ -230,6 +230,14 @@ describe("bearerAuth(): where tokens go", () => {
     expect(() => bearerAuth(staticToken("abc"), { origins: [] })).toThrow("origins must not be empty");
     expect(() => bearerAuth({} as TokenSource)).toThrow("source must be a token source");
   });
+
+  it("refuses what makes no proofs, and a header that proofs are sent in", () => {
+    for (const dpop of [null, {}, "key"]) {
+      const options = { dpop } as unknown as BearerAuthOptions;
+      expect(() => bearerAuth(staticToken("abc"), options)).toThrow("dpop.interceptor must be a function");
+    }
+    expect(() => bearerAuth(staticToken("abc"), { headers: { DPoP: "x" } })).toThrow('headers must not have "dpop"');
+  });
 });
 
 describe("bearerAuth(): refusals", () => {

@@ -7,10 +7,12 @@ const lower = (names: readonly string[]): string[] => names.map((name) => name.t
 describe("corsHeaders", () => {
   it("has all that Connect needs, and what tokens need besides", () => {
     expect(corsHeaders.allowedMethods).toEqual(cors.allowedMethods);
-    expect(lower(corsHeaders.allowedHeaders).sort()).toEqual([...lower(cors.allowedHeaders), "authorization"].sort());
+    expect(lower(corsHeaders.allowedHeaders).sort()).toEqual(
+      [...lower(cors.allowedHeaders), "authorization", "dpop"].sort(),
+    );
     expect(lower(corsHeaders.exposedHeaders)).toEqual(expect.arrayContaining(lower(cors.exposedHeaders)));
     expect(lower(corsHeaders.exposedHeaders)).toEqual(
-      expect.arrayContaining(["www-authenticate", "retry-after", "grpc-status-details-bin"]),
+      expect.arrayContaining(["www-authenticate", "retry-after", "dpop-nonce", "grpc-status-details-bin"]),
     );
   });
 

@@ -11,6 +11,7 @@ import {
   ConfigError,
   CredentialError,
   KeysUnavailableError,
+  StepUpRequiredError,
   TokenRejectedError,
   TokenSourceError,
 } from "../../src/errors.js";
@@ -42,6 +43,9 @@ describe("explainAuthError(): what a server of latchkey says", () => {
     [new TokenRejectedError("ERR_CREDENTIALS_MALFORMED", ""), ["CREDENTIALS_MALFORMED", "fix_configuration"]],
     [new TokenRejectedError("ERR_TOKEN_EXPIRED", ""), ["TOKEN_EXPIRED", "retry"]],
     [new TokenRejectedError("ERR_TOKEN_REVOKED", ""), ["TOKEN_REJECTED", "new_token"]],
+    [new TokenRejectedError("ERR_PROOF_INVALID", ""), ["PROOF_REJECTED", "fix_configuration"]],
+    [new TokenRejectedError("ERR_PROOF_NONCE", ""), ["PROOF_NONCE_REQUIRED", "retry"]],
+    [new StepUpRequiredError("", { acrValues: ["gold"], maxAgeSeconds: 60 }), ["STEP_UP_REQUIRED", "step_up"]],
     [new AccessDeniedError("ERR_SCOPE_MISSING", ""), ["ACCESS_DENIED", "ask_for_access"]],
     [new KeysUnavailableError("ERR_KEYS_UNAVAILABLE", ""), ["TEMPORARILY_UNAVAILABLE", "wait"]],
     [
@@ -98,7 +102,13 @@ describe("explainAuthError(): what other servers say", () => {
     [
       "insufficient_user_authentication",
       challenged('Bearer error="insufficient_user_authentication", acr_values="gold", max_age="5"'),
-      ["AUTHENTICATION_TOO_WEAK", "step_up"],
+      ["STEP_UP_REQUIRED", "step_up"],
+    ],
+    ["use_dpop_nonce", challenged('DPoP error="use_dpop_nonce"'), ["PROOF_NONCE_REQUIRED", "retry"]],
+    [
+      "invalid_dpop_proof",
+      challenged('Bearer realm="x", DPoP error="invalid_dpop_proof", algs="ES256"'),
+      ["PROOF_REJECTED", "fix_configuration"],
     ],
     [
       "two challenges, the first of another scheme",
@@ -163,6 +173,55 @@ describe("explainAuthError(): what other servers say", () => {
     const error = toConnectError(new KeysUnavailableError("ERR_KEYS_UNAVAILABLE", ""));
     error.metadata.set("retry-after", value);
     expect(explainAuthError(error)?.retryAfterMs).toBe(retryAfterMs);
+  });
+});
+
+describe("explainAuthError(): what the user or the client has to do", () => {
+  it.each(PROTOCOLS)("says over %s how the user has to sign in", async (protocol) => {
+    const service = createScriptedService();
+    service.gate = () => {
+      throw toConnectError(new StepUpRequiredError("", { acrValues: ["urn:gold", "silver"], maxAgeSeconds: 0 }), {
+        resourceMetadata: "https://jobs.example/.well-known/oauth-protected-resource",
+      });
+    };
+    await using server = await startRpcServer("2", { routes: service.routes });
+    const client = createClient(EchoService, server.transport(protocol));
+    for (const kind of KINDS) {
+      const failure = explainAuthError(await callEcho(client, kind, "abc").catch((reason: unknown) => reason));
+      expect(failure).toEqual({
+        reason: "STEP_UP_REQUIRED",
+        origin: "server",
+        action: "step_up",
+        message: expect.any(String),
+        acrValues: ["urn:gold", "silver"],
+        maxAgeSeconds: 0,
+        resourceMetadata: "https://jobs.example/.well-known/oauth-protected-resource",
+      });
+      expect(Object.isFrozen(failure?.acrValues)).toBe(true);
+    }
+  });
+
+  it("says nothing of a sign-in with another reason", () => {
+    const weak = 'Bearer error="insufficient_scope", acr_values="gold", max_age="5"';
+    for (const error of [
+      challenged(weak),
+      withReason(challenged('Bearer error="insufficient_user_authentication", acr_values="gold"'), "TOKEN_EXPIRED"),
+    ]) {
+      expect(Object.keys(explainAuthError(error) ?? {})).toEqual(["reason", "origin", "action", "message"]);
+    }
+  });
+
+  it("says where the metadata of the service is, with every refusal that does", () => {
+    const url = "https://jobs.example/.well-known/oauth-protected-resource";
+    for (const code of [Code.Unauthenticated, Code.PermissionDenied]) {
+      const error = challenged(`DPoP algs="ES256", resource_metadata="${url}"`, code);
+      expect(explainAuthError(error)?.resourceMetadata).toBe(url);
+    }
+    const busy = withReason(
+      challenged(`Bearer resource_metadata="${url}"`, Code.Unavailable),
+      "TEMPORARILY_UNAVAILABLE",
+    );
+    expect(explainAuthError(busy)).not.toHaveProperty("resourceMetadata");
   });
 });
 

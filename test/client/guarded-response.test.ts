@@ -2,7 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { StreamResponse } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
-import { guardResponse, type ResponseGuard } from "../../src/client/guarded-response.js";
+import { guardResponse, openGuarded, type ResponseGuard } from "../../src/client/guarded-response.js";
 
 const refused = new Error("refused");
 
@@ -86,6 +86,19 @@ describe("guardResponse()", () => {
     expect(watched.failures).toEqual([refused]);
   });
 
+  it("guards a stream that is guarded already, whichever of the two replaces it", async () => {
+    for (const replacing of ["inner", "outer"]) {
+      const reopen = async () => respond([1], "second");
+      const never = async () => undefined;
+      const inner = guardResponse(respond([refused]), guard(replacing === "inner" ? reopen : never));
+      const outer = guardResponse(inner, guard(replacing === "outer" ? reopen : never));
+      const { header, trailer } = outer;
+      expect(await collect(outer)).toEqual([1]);
+      expect(Object.fromEntries(header)).toEqual({ "x-header": "second", "x-only-second": "1" });
+      expect(trailer.get("x-trailer")).toBe("second");
+    }
+  });
+
   it("takes immutable headers, as fetch gives them", async () => {
     const immutable = (await fetch("data:text/plain,x")).headers;
     const first = { ...respond([refused]), header: immutable };
@@ -159,5 +172,33 @@ describe("guardResponse()", () => {
     await iterator.next();
     await expect(iterator.throw?.(refused)).rejects.toBe(refused);
     expect(await iterator.next()).toEqual({ done: true, value: undefined });
+  });
+});
+
+describe("openGuarded()", () => {
+  it("guards a stream that opens", async () => {
+    const watched = guard();
+    const response = await openGuarded(async () => respond([1, refused]), watched);
+    await expect(collect(response)).rejects.toBe(refused);
+    expect(watched.failures).toEqual([refused]);
+  });
+
+  it("opens another in place of one that does not, and no third", async () => {
+    let asked = 0;
+    const watched = guard(async () => {
+      asked++;
+      return respond([refused], "second");
+    });
+    const response = await openGuarded(() => Promise.reject(refused), watched);
+    expect(response.header.get("x-header")).toBe("second");
+    await expect(collect(response)).rejects.toBe(refused);
+    expect(watched.failures).toEqual([refused]);
+    expect(asked).toBe(1);
+  });
+
+  it("fails as it did when there is no other", async () => {
+    for (const watched of [guard(), guard(async () => undefined)]) {
+      await expect(openGuarded(() => Promise.reject(refused), watched)).rejects.toBe(refused);
+    }
   });
 });

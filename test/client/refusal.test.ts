@@ -4,7 +4,7 @@ import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
 import { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
 import { isIdempotent, isTokenExpired, readRefusal } from "../../src/client/refusal.js";
 import { toConnectError } from "../../src/connect-errors.js";
-import { AccessDeniedError, KeysUnavailableError, TokenRejectedError } from "../../src/errors.js";
+import { AccessDeniedError, KeysUnavailableError, StepUpRequiredError, TokenRejectedError } from "../../src/errors.js";
 
 const unauthenticated = (challenge?: string): ConnectError =>
   new ConnectError("no", Code.Unauthenticated, challenge === undefined ? {} : { "www-authenticate": challenge });
@@ -24,6 +24,12 @@ describe("readRefusal()", () => {
     );
   });
 
+  it("takes a DPoP challenge for one as well", () => {
+    expect(readRefusal(unauthenticated('DPoP algs="ES256"'))).toBe("before handler");
+    expect(readRefusal(unauthenticated('dpop error="invalid_token", algs="ES256"'))).toBe("before handler");
+    expect(readRefusal(unauthenticated('Bearer error="invalid_token", DPoP algs="ES256"'))).toBe("before handler");
+  });
+
   it("cannot tell without one", () => {
     for (const error of [unauthenticated(), unauthenticated('Basic realm="x"'), unauthenticated("garbage <>")]) {
       expect(readRefusal(error)).toBe("perhaps handled");
@@ -38,6 +44,28 @@ describe("readRefusal()", () => {
     expect(readRefusal(unauthenticated('Bearer error="invalid_token", Bearer error="invalid_request"'))).toBe("final");
     expect(readRefusal(withReason(unauthenticated("Bearer"), "CREDENTIALS_MALFORMED"))).toBe("final");
     expect(readRefusal(withReason(unauthenticated(), "ACCESS_DENIED"))).toBe("final");
+  });
+
+  it.each(["insufficient_user_authentication", "use_dpop_nonce", "invalid_dpop_proof"])(
+    "keeps the token that %s was said about",
+    (error) => {
+      expect(readRefusal(unauthenticated(`DPoP error="${error}", algs="ES256"`))).toBe("final");
+      expect(readRefusal(unauthenticated(`Bearer realm="x", DPoP error="${error}"`))).toBe("final");
+      expect(readRefusal(unauthenticated(`Bearer error="${error}"`))).toBe("final");
+    },
+  );
+
+  it("goes by the reason where a proxy has taken the challenge away", () => {
+    const stepUp = new StepUpRequiredError("", { acrValues: ["gold"] });
+    for (const error of [
+      stepUp,
+      new TokenRejectedError("ERR_PROOF_INVALID", ""),
+      new TokenRejectedError("ERR_PROOF_NONCE", ""),
+    ]) {
+      const { details } = toConnectError(error);
+      expect(readRefusal(toConnectError(error, { scheme: "DPoP" }))).toBe("final");
+      expect(readRefusal(Object.assign(unauthenticated(), { details }))).toBe("final");
+    }
   });
 
   it("ignores reasons of other domains and unknown ones", () => {

@@ -1,7 +1,8 @@
 import { createContextKey, createContextValues } from "@connectrpc/connect";
-import { decodeJwt, decodeProtectedHeader, generateKeyPair, importJWK, jwtVerify } from "jose";
+import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader, generateKeyPair, importJWK, jwtVerify } from "jose";
 import { describe, expect, it } from "vitest";
 import { cachedTokens } from "../../src/client/cached-tokens.js";
+import { dpopProofs } from "../../src/client/dpop-proofs.js";
 import { type SignedJwtOptions, signedJwt } from "../../src/client/signed-jwt.js";
 import { CredentialError } from "../../src/errors.js";
 import { generateSigningKey } from "../../src/keys/signing-key.js";
@@ -251,6 +252,42 @@ describe("signedJwt()", () => {
       },
     })();
     await expect(source.getToken(request)).rejects.toBe(broken);
+  });
+
+  it("binds its tokens to the key of proofs, by the thumbprint", async () => {
+    const { key: proofKey } = await generateSigningKey({ algorithm: "EdDSA" });
+    const dpop = dpopProofs({ key: proofKey });
+    const jkt = await calculateJwkThumbprint(proofKey.publicJwk);
+    for (const claims of [{ org: "acme" }, () => ({ org: "acme" })]) {
+      const { value } = await signedJwt({ ...options, claims, dpop }).getToken(request);
+      expect(decodeJwt(value)).toMatchObject({ iss: "jobs-cli", org: "acme", cnf: { jkt } });
+    }
+  });
+
+  it("K14: keeps tokens of two proof keys apart, and those of one together", async () => {
+    const { key: other } = await generateSigningKey();
+    const keyOf = (changes: Partial<SignedJwtOptions>, audience = request.audience) =>
+      signedJwt({ ...options, ...changes }).cacheKey?.({ ...request, audience });
+    for (const fixed of [{}, { audience: "latchkey" }, { subject: () => "alice" }]) {
+      const first = keyOf({ ...fixed, dpop: dpopProofs({ key }) });
+      expect(first).toBe(keyOf({ ...fixed, dpop: dpopProofs({ key }) }));
+      expect(first).not.toBe(keyOf({ ...fixed, dpop: dpopProofs({ key: other }) }));
+      expect(first).not.toBe(keyOf(fixed));
+    }
+    const dpop = dpopProofs({ key });
+    expect(keyOf({ dpop })).not.toBe(keyOf({ dpop }, "https://other.example"));
+    expect(keyOf({ dpop, audience: "a" })).toBe(keyOf({ dpop, audience: "a" }, "https://other.example"));
+  });
+
+  it("refuses claims that say otherwise what a token is bound to, and proofs that are none", async () => {
+    const cnf = { "x5t#S256": "x" };
+    const dpop = dpopProofs({ key });
+    expect(refused({ claims: { cnf }, dpop })).toThrow('claims must not have "cnf"');
+    await expect(refused({ claims: () => ({ cnf }), dpop })().getToken(request)).rejects.toThrow('"cnf"');
+    expect(refused({ dpop: {} })).toThrow("dpop.thumbprint must be a function");
+    expect(refused({ dpop: null })).toThrow("dpop.thumbprint must be a function");
+    const { value } = await signedJwt({ ...options, claims: { cnf } }).getToken(request);
+    expect(decodeJwt(value)["cnf"]).toEqual(cnf);
   });
 
   it("says how long its tokens live", () => {

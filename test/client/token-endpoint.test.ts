@@ -1,7 +1,8 @@
 import { getEventListeners } from "node:events";
 import { inspect } from "node:util";
-import { decodeJwt } from "jose";
+import { compactVerify, decodeJwt, decodeProtectedHeader, EmbeddedJWK } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { dpopProofs } from "../../src/client/dpop-proofs.js";
 import { privateKeyJwt } from "../../src/client/private-key-jwt.js";
 import { createTokenEndpoint, type TokenEndpoint, type TokenEndpointOptions } from "../../src/client/token-endpoint.js";
 import { CredentialError, TokenSourceError } from "../../src/errors.js";
@@ -428,6 +429,113 @@ describe("createTokenEndpoint()", () => {
     });
   });
 
+  describe("with proofs", () => {
+    const dpop = dpopProofs({ key });
+    const bound = tokenAnswer({ token_type: "dpop" });
+    const wantsNonce = (nonce: string, status = 400): OAuthAnswer => ({
+      status,
+      headers: { "dpop-nonce": nonce },
+      body: { error: "use_dpop_nonce" },
+    });
+    const proofOf = (index: number) => decodeJwt(String(server.tokenRequests[index]?.headers["dpop"]));
+    const nonces = () => server.tokenRequests.map((_, index) => proofOf(index)["nonce"]);
+
+    it("proves the request, and takes a token that is bound", async () => {
+      server.answer(bound);
+      const authorizationServer = { issuer: "https://issuer.example", tokenEndpoint: `${server.tokenEndpoint}?a=b` };
+      expect((await ask(open({ dpop, authorizationServer }))).token.value).toBe("token-1");
+      const proof = String(server.tokenRequests[0]?.headers["dpop"]);
+      const { payload } = await compactVerify(proof, EmbeddedJWK);
+      expect(JSON.parse(new TextDecoder().decode(payload))).toEqual({
+        jti: expect.stringMatching(/^[\w-]{22}$/),
+        htm: "POST",
+        htu: server.tokenEndpoint,
+        iat: expect.any(Number),
+      });
+      expect(decodeProtectedHeader(proof).typ).toBe("dpop+jwt");
+    });
+
+    it.each(["Bearer", "bearer", "N_A", undefined])("K7: takes no token of type %s in its place", async (type) => {
+      server.answer(tokenAnswer({ token_type: type }));
+      const error = await failure(ask(open({ dpop })));
+      expect(error.code).toBe("ERR_TOKEN_SOURCE_INVALID");
+      expect(error.message).toContain("is not DPoP");
+      expect(server.tokenRequests).toHaveLength(1);
+    });
+
+    it.each([400, 401])("asks again with the nonce that a refusal with status %i brings", async (status) => {
+      server.answer((hit) => (hit === 1 ? wantsNonce("n-1", status) : bound));
+      const clientAuth = privateKeyJwt({ key });
+      await ask(open({ dpop, clientId: "report", clientAuth, retries: 0 }));
+      expect(nonces()).toEqual([undefined, "n-1"]);
+      const assertions = server.tokenRequests.map(({ parameters }) => parameters.get("client_assertion"));
+      expect(new Set(assertions).size).toBe(2);
+      expect(proofOf(0).jti).not.toBe(proofOf(1).jti);
+    });
+
+    it("uses the nonce of each answer for the next request", async () => {
+      server.answer((hit) => ({ ...bound, headers: { "dpop-nonce": `n-${hit}` } }));
+      const endpoint = open({ dpop });
+      for (let request = 0; request < 3; request++) await ask(endpoint);
+      expect(nonces()).toEqual([undefined, "n-1", "n-2"]);
+    });
+
+    it("K8: asks twice at most for a nonce, and once where the same is wanted again or none is given", async () => {
+      server.answer((hit) => wantsNonce(`n-${hit}`));
+      const endpoint = open({ dpop });
+      const error = await failure(ask(endpoint));
+      expect(error.code).toBe("ERR_TOKEN_SOURCE_REFUSED");
+      expect(error.message).toContain("use_dpop_nonce");
+      expect(nonces()).toEqual([undefined, "n-1"]);
+      server.answer(wantsNonce("n-2"));
+      await failure(ask(endpoint));
+      expect(nonces()).toEqual([undefined, "n-1", "n-2"]);
+      server.answer({ status: 400, body: { error: "use_dpop_nonce" } });
+      await failure(ask(open({ dpop })));
+      expect(server.tokenRequests).toHaveLength(4);
+    });
+
+    it.each(["invalid_dpop_proof", "invalid_grant"])(
+      "K8: does not repeat %s, though a nonce comes along",
+      async (code) => {
+        server.answer({ status: 400, headers: { "dpop-nonce": "n-1" }, body: { error: code } });
+        const error = await failure(ask(open({ dpop })));
+        expect(error.message).toContain(code);
+        expect(server.tokenRequests).toHaveLength(1);
+      },
+    );
+
+    it("makes a new proof for each request that is sent", async () => {
+      server.answer((hit) => (hit < 3 ? { status: 503 } : bound));
+      await ask(open({ dpop }));
+      expect(new Set([0, 1, 2].map((index) => proofOf(index).jti)).size).toBe(3);
+    });
+
+    it("K12: proves by the server's clock as soon as a refusal has shown it", async () => {
+      const nowMs = 1_900_000_000_000;
+      const date = new Date(nowMs - 600_000).toUTCString();
+      server.answer((hit) =>
+        hit === 1 ? { status: 400, headers: { date }, body: { error: "invalid_dpop_proof" } } : bound,
+      );
+      await ask(open({ clock: createSkippingClock(DEADLINES_MS, nowMs), dpop }));
+      expect([0, 1].map((index) => proofOf(index).iat)).toEqual([nowMs / 1_000 - 5, nowMs / 1_000 - 605]);
+    });
+
+    it("sends nothing when the key cannot sign", async () => {
+      const { privateKey } = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-384" }, false, ["sign"]);
+      const asked = ask(open({ dpop: dpopProofs({ key: { ...key, privateKey } }) }));
+      await expect(asked).rejects.toBeInstanceOf(CredentialError);
+      expect(server.tokenRequests).toHaveLength(0);
+    });
+
+    it("leaves nonces alone without them", async () => {
+      server.answer(wantsNonce("n-1"));
+      await failure(ask(open()));
+      expect(server.tokenRequests).toHaveLength(1);
+      expect(server.tokenRequests[0]?.headers).not.toHaveProperty("dpop");
+    });
+  });
+
   it("counts requests by outcome", async () => {
     const counted: unknown[] = [];
     const telemetry = { count: (...measurement: unknown[]) => void counted.push(measurement), record() {} };
@@ -460,6 +568,7 @@ describe("createTokenEndpoint()", () => {
     [{ clientAuth: privateKeyJwt({ key }) }, "clientAuth needs a clientId"],
     [{ clientId: "a", clientAuth: {} }, "clientAuth.authenticate must be a function"],
     [{ headers: { Authorization: "Basic x" } }, 'headers must not have "authorization"'],
+    [{ headers: { DPoP: "x" } }, 'headers must not have "dpop"'],
     [{ headers: { "content-type": "x" } }, 'headers must not have "content-type"'],
     [{ headers: { "x-a": MARKER.concat("\n"), "x y": "" } }, "headers must be names and values that HTTP permits"],
   ])("refuses %o at construction", (options, message) => {

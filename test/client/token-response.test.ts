@@ -46,6 +46,13 @@ describe("checkTokenDocument()", () => {
     expect(checkTokenDocument({ ...bare, token_type: type }).token_type).toBe("bearer");
   });
 
+  it("takes the type that was asked for, and no other", () => {
+    const bound = { ...bare, token_type: "DPoP" };
+    expect(checkTokenDocument(bound, "dpop").token_type).toBe("dpop");
+    expect(() => checkTokenDocument(bound)).toThrow('The "token_type" that the token endpoint gave is not Bearer');
+    expect(() => checkTokenDocument(bare, "dpop")).toThrow('The "token_type" that the token endpoint gave is not DPoP');
+  });
+
   it.each([
     { access_token: 1 },
     { access_token: undefined },

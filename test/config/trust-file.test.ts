@@ -13,6 +13,10 @@ issuers:
     algorithms: [RS256, PS256]
     jwksUri: https://other.example/keys
     tokenType: null
+  - issuer: https://found.example
+    audience: jobs
+    algorithms: [EdDSA]
+    discovery: true
 `;
 
 const refuses = (text: string, message: RegExp): void => {
@@ -38,6 +42,7 @@ describe("parseTrustFile()", () => {
         jwksUri: "https://other.example/keys",
         tokenType: null,
       },
+      { issuer: "https://found.example", audience: "jobs", algorithms: ["EdDSA"], discovery: true },
     ]);
   });
 
@@ -46,10 +51,17 @@ describe("parseTrustFile()", () => {
     ["a missing audience", GOOD.replace("    audience: null\n", ""), /issuers\.1\.audience/],
     ["a shared secret", GOOD.replace("[ES256]", "[HS256]"), /issuers\.0\.algorithms\.0/],
     ["no algorithm", GOOD.replace("[ES256]", "[]"), /issuers\.0\.algorithms/],
-    ["a lifetime that is a text", `${GOOD}    maxLifetimeSeconds: 1h\n`, /issuers\.1\.maxLifetimeSeconds/],
+    ["a lifetime that is a text", `${GOOD}    maxLifetimeSeconds: 1h\n`, /issuers\.2\.maxLifetimeSeconds/],
+    [
+      "no source of keys",
+      GOOD.replace("    discovery: true\n", ""),
+      /issuers\.2: exactly one of jwksUri and discovery/,
+    ],
+    ["two sources of keys", `${GOOD}    jwksUri: https://found.example/keys\n`, /issuers\.2: exactly one of/],
+    ["discovery that is no discovery", GOOD.replace("discovery: true", "discovery: false"), /issuers\.2\.discovery/],
     ["no issuer", "issuers: []", /issuers/],
     ["an empty file", "", /the document/],
-    ["a member twice", `${GOOD}    tokenType: null\n`, /unique.*line|line.*unique/i],
+    ["a member twice", `${GOOD}    audience: null\n`, /unique.*line|line.*unique/i],
     ["broken YAML", "issuers: [", /line 1/],
   ])("I6: refuses %s, naming file and place", (_, text, message) => {
     refuses(text, /^trust\.yaml cannot be used: /);

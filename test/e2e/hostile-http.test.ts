@@ -1,11 +1,9 @@
-import { connect as connectHttp2 } from "node:http2";
-import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createServerAuth, type ServerAuth } from "../../src/server.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
 import { createEchoService } from "../support/echo-service.js";
-import { exchangeRaw, exchangeRawHttp2, formatHttp1Request } from "../support/raw-http.js";
+import { exchangeRaw, exchangeRawHttp2, floodHttp1, formatHttp1Request, postHttp2 } from "../support/raw-http.js";
 import { type RpcServer, startRpcServer } from "../support/rpc-server.js";
 
 const PATH = "/latchkey.testing.v1.EchoService/Authenticated";
@@ -186,7 +184,7 @@ describe("the Authorization header", () => {
     const startMs = performance.now();
     const token = "a".repeat(60_000);
     const headers = { authorization: `Bearer ${token}`, "content-encoding": "identity" };
-    expect(await sendHttp2(64, Buffer.alloc(64), headers)).toBe(401);
+    expect(await postHttp2(`${http2.url}${UNARY}`, 64, Buffer.alloc(64), headers)).toBe(401);
     expect(performance.now() - startMs).toBeLessThan(1_000);
   });
 
@@ -229,7 +227,7 @@ describe("a body without a token", () => {
   it("is not inflated: 150 MB in 146 KB of gzip cost nothing over HTTP/2", async () => {
     const before = process.memoryUsage().rss;
     const startMs = performance.now();
-    const answer = await sendHttp2(bomb.length, bomb, { "content-encoding": "gzip" });
+    const answer = await postHttp2(`${http2.url}${UNARY}`, bomb.length, bomb, { "content-encoding": "gzip" });
     expect(performance.now() - startMs).toBeLessThan(1_000);
     expect(process.memoryUsage().rss - before).toBeLessThan(30 * 1024 * 1024);
     expect(answer).toBe(401);
@@ -237,7 +235,7 @@ describe("a body without a token", () => {
 
   it("G9: is left in the socket: of 64 MB, less than 1 MB is taken over HTTP/1.1", async () => {
     const before = http1.bytesTaken();
-    const answer = await floodHttp1();
+    const answer = await floodHttp1(http1.port, UNARY, FLOOD_BYTES);
     expect(statusOf(answer)).toBe(401);
     expect(http1.bytesTaken() - before).toBeLessThan(1024 * 1024);
     expect(echo.calls()).toBe(0);
@@ -245,7 +243,7 @@ describe("a body without a token", () => {
 
   it("G9: is left in the socket: of 64 MB, less than 1 MB is taken over HTTP/2", async () => {
     const before = http2.bytesTaken();
-    expect(await sendHttp2(FLOOD_BYTES, Buffer.alloc(64 * 1024))).toBe(401);
+    expect(await postHttp2(`${http2.url}${UNARY}`, FLOOD_BYTES, Buffer.alloc(64 * 1024))).toBe(401);
     expect(http2.bytesTaken() - before).toBeLessThan(1024 * 1024);
     expect(echo.calls()).toBe(0);
   });
@@ -264,60 +262,3 @@ describe("a body without a token", () => {
     expect(echo.calls()).toBe(0);
   });
 });
-
-/** Sends a long body chunk by chunk until the server answers and closes. */
-function floodHttp1(): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(http1.port, "127.0.0.1");
-    let answer = "";
-    let left = FLOOD_BYTES;
-    const chunk = Buffer.alloc(64 * 1024);
-    const write = (): void => {
-      while (left > 0 && !socket.destroyed) {
-        left -= chunk.length;
-        if (!socket.write(chunk)) return;
-      }
-    };
-    socket.setEncoding("latin1");
-    socket.on("data", (text: string) => {
-      answer += text;
-    });
-    socket.on("drain", write);
-    // The server closes while we still write.
-    socket.on("error", () => {});
-    socket.on("close", () => (answer === "" ? reject(new Error("no answer")) : resolve(answer)));
-    socket.write(
-      `POST ${UNARY} HTTP/1.1\r\n${HOST}\r\ncontent-type: application/proto\r\ncontent-length: ${FLOOD_BYTES}\r\n\r\n`,
-    );
-    write();
-  });
-}
-
-/** Sends a body of `length` bytes, made of `chunk` over and over. */
-function sendHttp2(length: number, chunk: Buffer, headers: Record<string, string> = {}): Promise<number | undefined> {
-  return new Promise((resolve, reject) => {
-    const session = connectHttp2(http2.url);
-    session.on("error", reject);
-    const request = session.request({
-      ":method": "POST",
-      ":path": UNARY,
-      "content-type": "application/proto",
-      "content-length": length,
-      ...headers,
-    });
-    let left = length;
-    const write = (): void => {
-      while (left > 0 && !request.destroyed) {
-        left -= chunk.length;
-        if (!request.write(chunk)) return;
-      }
-    };
-    request.on("drain", write);
-    request.on("error", reject);
-    request.on("response", (response) => {
-      resolve(response[":status"]);
-      session.destroy();
-    });
-    write();
-  });
-}

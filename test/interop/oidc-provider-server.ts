@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Adapter, type Client, errors, Provider, type ResourceServer } from "oidc-provider";
@@ -39,11 +40,13 @@ export interface OidcProviderServer extends AsyncDisposable {
  * the same algorithm as their assertions.
  *
  * @param path - What the server is mounted on, such as `/tenant`; its metadata of RFC 8414 is then nowhere to be found.
+ * @param requireNonce - Whether DPoP proofs have to hold a nonce of the server.
  */
 export async function startOidcProvider(
   clients: readonly RegisteredClient[],
   resource: string,
   path = "",
+  requireNonce = false,
 ): Promise<OidcProviderServer> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -81,6 +84,7 @@ export async function startOidcProvider(
     ttl: { ClientCredentials: LIFETIME_SECONDS },
     features: {
       clientCredentials: { enabled: true },
+      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => requireNonce },
       devInteractions: { enabled: false },
       resourceIndicators: { enabled: true, getResourceServerInfo: describeResource },
     },

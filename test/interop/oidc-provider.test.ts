@@ -183,6 +183,36 @@ describe("the metadata of the server", () => {
   });
 });
 
+describe("discovery by a verifier", () => {
+  it.each(["", "/tenant"])("finds the keys of a server that is mounted on %j", async (path) => {
+    await using server = await startOidcProvider([...clients.values()], RESOURCE, path);
+    const { issuer } = server;
+    const token = await obtain(createSource("ES256", { authorizationServer: issuer }));
+    const before = server.paths.length;
+    await using verifier = createVerifier({
+      issuers: [{ issuer, audience: RESOURCE, algorithms: ["ES256"], discovery: true }],
+      allowLoopbackHttp: true,
+    });
+    expect(await verifier.verify(token)).toMatchObject({ subject: "client-ES256", issuer, org: "acme" });
+    expect(server.paths.slice(before)).toEqual([`${path}/.well-known/openid-configuration`, `${path}/jwks`]);
+  });
+
+  it("takes nothing from a server that calls itself something else", async () => {
+    const issuer = `${provider.issuer}/`;
+    await using verifier = createVerifier({
+      issuers: [{ issuer, audience: RESOURCE, algorithms: ["ES256"], discovery: true }],
+      allowLoopbackHttp: true,
+    });
+    const token = await obtain(createSource("ES256"));
+    await expect(verifier.verify(token)).rejects.toMatchObject({ code: "ERR_TOKEN_ISSUER" });
+    const [header, , signature] = token.split(".");
+    const payload = Buffer.from(JSON.stringify({ ...decodeJwt(token), iss: issuer })).toString("base64url");
+    await expect(verifier.verify(`${header}.${payload}.${signature}`)).rejects.toMatchObject({
+      code: "ERR_KEYS_INVALID",
+    });
+  });
+});
+
 describe("the token endpoint", () => {
   it("accepts an assertion for its URL, as older servers want", async () => {
     const { issuer, tokenEndpoint } = provider;

@@ -48,6 +48,15 @@ describe("createProviderMap()", () => {
           }
         },
       ),
+      // Pairs that are one text when they are joined by one of these.
+      {
+        examples: ["", ":", "/", ".", "-", " ", "\u0000"].map((by) => [
+          [
+            [`a${by}x`, "b"],
+            ["a", `x${by}b`],
+          ],
+        ]),
+      },
     );
   });
 });

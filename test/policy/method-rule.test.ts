@@ -1,7 +1,9 @@
 import { create, type DescMessage, type Message } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import type { AccessPolicy } from "../../src/policy/access-policy.js";
+import type { Condition } from "../../src/policy/condition.js";
 import { createMethodRule, type MethodRule } from "../../src/policy/method-rule.js";
+import { createManualClock } from "../../src/testing/manual-clock.js";
 import type { Principal } from "../../src/token/principal.js";
 import { createDynamicMethod } from "../support/dynamic-methods.js";
 import { createPrincipal } from "../support/principals.js";
@@ -9,8 +11,13 @@ import { createPrincipal } from "../support/principals.js";
 const method = createDynamicMethod();
 const input: DescMessage = method.input;
 
-function createRule(policy: AccessPolicy): MethodRule {
-  return createMethodRule({ method: "dynamic.Service/Call", source: "code", policy }, method);
+const clock = createManualClock();
+
+/** Conditions are functions here, under the text of the policy. */
+function createRule(policy: AccessPolicy, condition?: Condition): MethodRule {
+  const conditions = condition && { compile: () => condition };
+  const options = { conditions, clock, toleranceMs: 5_000 };
+  return createMethodRule({ method: "dynamic.Service/Call", source: "code", policy }, method, options);
 }
 
 /** The code that a caller is refused with; undefined when the caller passes. */
@@ -106,9 +113,26 @@ describe("createMethodRule()", () => {
     }
   });
 
-  it("refuses a condition, which would otherwise not be applied", () => {
-    expect(() => createRule({ condition: "principal.org == 'acme'" })).toThrow(
-      /^dynamic\.Service\/Call: .* conditions/,
+  it("applies a condition about the caller alone to the caller alone", () => {
+    const isAlice: Condition = { needsRequest: false, evaluate: ({ subject }) => subject === "alice" };
+    const rule = createRule({ condition: "…" }, isAlice);
+    expect(rule.checkMessage).toBeUndefined();
+    expect(() => rule.checkCaller(createPrincipal())).not.toThrow();
+    expect(() => rule.checkCaller(createPrincipal({ subject: "bob" }))).toThrow(
+      expect.objectContaining({ code: "ERR_CONDITION_NOT_MET" }),
+    );
+  });
+
+  it("asks a caller to authenticate again only who may call apart from that", () => {
+    const policy: AccessPolicy = { anyRole: ["tester"], orgs: ["acme"], acrValues: ["mfa"] };
+    expect(refusal(policy, { roles: new Set() })).toBe("ERR_ROLE_MISSING");
+    expect(refusal(policy, { org: "other" })).toBe("ERR_ORG_MISMATCH");
+    expect(refusal({ ...policy, allow: () => false }, {})).toBe("ERR_CONDITION_NOT_MET");
+    expect(refusal(policy, {})).toBe("ERR_STEP_UP_REQUIRED");
+    expect(refusal(policy, { claims: { acr: "mfa" } })).toBeUndefined();
+    const never: Condition = { needsRequest: false, evaluate: () => false };
+    expect(() => createRule({ ...policy, condition: "…" }, never).checkCaller(createPrincipal())).toThrow(
+      expect.objectContaining({ code: "ERR_CONDITION_NOT_MET" }),
     );
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { EchoService, UncoveredService } from "#gen/latchkey/testing/v1/testing_pb.js";
+import { type ConditionCompiler, celConditions } from "../../src/cel.js";
 import { createMethodRules } from "../../src/policy/method-rules.js";
 import { createDynamicMethod } from "../support/dynamic-methods.js";
 
@@ -66,7 +67,39 @@ describe("createMethodRules()", () => {
     };
     expect(refused({ public: true, anyRole: ["a"] })).toThrow("dynamic.Service/Call (method option): public excludes");
     expect(refused({ orgField: "nope" })).toThrow('dynamic.Service/Call: orgField "nope"');
-    expect(refused({ condition: "true" })).toThrow("dynamic.Service/Call: this release does not support conditions");
+    expect(refused({ acrValues: ['a"'] })).toThrow("dynamic.Service/Call (method option).acrValues[0]");
+    expect(refused({ maxAgeSeconds: 0 })).toThrow("dynamic.Service/Call (method option).maxAgeSeconds");
+  });
+
+  it("F4: refuses a condition that nothing evaluates, and says what would", () => {
+    expect(() => createMethodRules().add([createDynamicMethod({ condition: "true" })])).toThrow(
+      'dynamic.Service/Call: condition "true" needs the option conditions: celConditions() from "latchkey/cel"',
+    );
+  });
+
+  it("names all that is wrong at once: conditions, fields, and methods without a policy", () => {
+    const conditions = celConditions();
+    const condition = "principal.roles.nope";
+    const rules = createMethodRules(
+      { [`${ECHO}/Unary`]: { condition }, [`${ECHO}/Get`]: { orgField: "nope" } },
+      { conditions },
+    );
+    const all = [...EchoService.methods, ...UncoveredService.methods];
+    expect(() => rules.add(all)).toThrow(
+      expect.objectContaining({
+        message: [
+          "The policy cannot be applied:",
+          `- ${ECHO}/Unary: condition "principal.roles.nope": a list(string) has no field "nope"`,
+          `- ${ECHO}/Get: orgField "nope" names no field: latchkey.testing.v1.GetRequest has no "nope"`,
+          `- ${UNCOVERED}/Forgotten has no policy`,
+        ].join("\n"),
+      }),
+    );
+  });
+
+  it("refuses a compiler that is none", () => {
+    const conditions = celConditions as unknown as ConditionCompiler;
+    expect(() => createMethodRules({}, { conditions })).toThrow("conditions.compile must be a function");
   });
 
   it("finds the rule of a method that was never added, for servers that mount by hand", () => {

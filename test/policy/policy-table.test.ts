@@ -31,6 +31,10 @@ describe("parsePolicyTable()", () => {
     ["a truthy public", { public: 1 }, "public must be a boolean"],
     ["an empty orgField", { orgField: "" }, "orgField must not be empty"],
     ["an allow that is no function", { allow: true }, "allow must be a function"],
+    ["an acr with a space", { acrValues: ["urn:a b"] }, "acrValues[0] must be visible ASCII"],
+    ["an acr with a quote", { acrValues: ["a", 'a"'] }, "acrValues[1] must be visible ASCII"],
+    ["an acr with a line break", { acrValues: ["a\r\nb"] }, "acrValues[0] must be visible ASCII"],
+    ["an age that is text", { maxAgeSeconds: "5m" }, "maxAgeSeconds must be a number"],
     ["null", null, "must be an object"],
     ["an array", [], "must be an object"],
     ["public with another field", { public: true, anyRole: ["a"] }, "public excludes every other field, got anyRole"],
@@ -38,6 +42,12 @@ describe("parsePolicyTable()", () => {
     const table: PolicyTable = { "pkg.Service/Method": policy as unknown as AccessPolicy };
     expect(() => parsePolicyTable(table)).toThrow(
       expect.objectContaining({ name: "TypeError", message: expect.stringContaining(message) }),
+    );
+  });
+
+  it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])("refuses %d as an age", (maxAgeSeconds) => {
+    expect(() => parsePolicyTable({ "pkg.Service/Method": { maxAgeSeconds } })).toThrow(
+      expect.objectContaining({ name: "RangeError", message: expect.stringContaining("maxAgeSeconds") }),
     );
   });
 

@@ -21,7 +21,13 @@ describe("getProtoPolicy()", () => {
   });
 
   it("reads every field", () => {
-    const option = { allRoles: ["a"], anyRole: ["b"], scopes: ["c"], orgField: "org_id", condition: "true" };
+    const lists = { allRoles: ["a"], anyRole: ["b"], scopes: ["c"], acrValues: ["d"] };
+    const option = { ...lists, orgField: "org_id", condition: "true", maxAgeSeconds: 300 };
     expect(getProtoPolicy(createDynamicMethod(option))).toEqual({ source: "method option", policy: option });
+  });
+
+  it("tells an age of 0, which asks for what no token has, from none", () => {
+    expect(getProtoPolicy(createDynamicMethod({ maxAgeSeconds: 0 }))?.policy).toEqual({ maxAgeSeconds: 0 });
+    expect(getProtoPolicy(createDynamicMethod({}))?.policy).toEqual({});
   });
 });

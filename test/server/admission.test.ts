@@ -19,7 +19,7 @@ function createAdmissionsFor({ issuer: name, audience, jwks }: TestIssuer): Admi
   return createAdmissions({
     verifier: createVerifier({ issuers: [{ issuer: name, audience, algorithms: ["ES256"], keys: jwks() }] }),
     rules: createMethodRules(),
-    realm: "test",
+    challenge: { realm: "test" },
     report() {},
   });
 }
@@ -30,6 +30,8 @@ async function createCall(overrides: Partial<Call> = {}): Promise<Call> {
     header: new Headers({ authorization: `Bearer ${await issuer.mint()}` }),
     values: createContextValues(),
     signal: new AbortController().signal,
+    requestMethod: "POST",
+    url: "https://service.test/latchkey.testing.v1.EchoService/Unary",
     ...overrides,
   };
 }

@@ -397,10 +397,15 @@ describe("createAuthInterceptor()", () => {
           public: async (request) => ({ text: (await upstream.unary({ text: request.text })).text }),
         }),
       );
-      const internal: readonly unknown[] = [Code.Internal, undefined];
+      // The upstream is a server of ours, with the challenge that our own clients act upon.
+      const refused = ConnectError.from(await upstream.unary({}).catch((error: unknown) => error));
+      expect(refused.metadata.get("www-authenticate")).toBe('Bearer realm="latchkey"');
       const token = options.headers.authorization.slice("Bearer ".length);
-      for (const kind of KINDS) expect(await failureOf(callEcho(client, kind, token))).toEqual(internal);
-      expect(await failureOf(client.public({}))).toEqual(internal);
+      for (const call of [...KINDS.map((kind) => () => callEcho(client, kind, token)), () => client.public({})]) {
+        const error = ConnectError.from(await call().catch((reason: unknown) => reason));
+        expect([error.code, error.rawMessage, error.details]).toEqual([Code.Internal, "internal error", []]);
+        expect(error.metadata.has("www-authenticate")).toBe(false);
+      }
     });
   });
 

@@ -28,6 +28,7 @@ describe("markRequest()", () => {
       http1Socket: request.socket,
       hasBadAuthority: false,
       hasManyAuthorizations: false,
+      clientCertificate: expect.any(Function),
     });
     expect(request.headers["host"]).toBe("a.test");
   });
@@ -65,6 +66,7 @@ describe("markRequest()", () => {
       http1Socket: undefined,
       hasBadAuthority: false,
       hasManyAuthorizations: false,
+      clientCertificate: expect.any(Function),
     });
   });
 

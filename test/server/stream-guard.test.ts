@@ -1,17 +1,23 @@
 import { describe, expect, it } from "vitest";
-import { createStreamGuard, type StreamGuard } from "../../src/server/stream-guard.js";
+import { createStreamGuard, type StreamGuard, type StreamGuardOptions } from "../../src/server/stream-guard.js";
 import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.js";
+
+const NEVER = { nextMs: () => 1e9, run: async () => {} };
 
 function createGuard(
   clock: ManualClock,
-  lifeMs: number | undefined,
-  callSignal = new AbortController().signal,
+  lifeMs: number,
+  callSignal: AbortSignal = new AbortController().signal,
+  options: Partial<StreamGuardOptions> = {},
 ): StreamGuard {
   return createStreamGuard({
     callSignal,
-    endsAtMs: lifeMs === undefined ? undefined : clock.nowMs() + lifeMs,
+    endsAtMs: clock.nowMs() + lifeMs,
     createExpiredError: () => new Error("expired"),
+    warning: undefined,
+    recheck: NEVER,
     clock,
+    ...options,
   });
 }
 
@@ -35,14 +41,6 @@ describe("createStreamGuard()", () => {
     expect(() => guard.assertOpen()).toThrow("expired");
     expect(guard.ended.aborted).toBe(true);
     expect(clock.pendingTimers).toBe(0);
-  });
-
-  it("holds no timer when no token limits the stream", async () => {
-    const clock = createManualClock();
-    const guard = createGuard(clock, undefined);
-    expect(clock.pendingTimers).toBe(0);
-    await clock.advance(1e9);
-    expect(() => guard.assertOpen()).not.toThrow();
   });
 
   it("keeps the first error that ended the stream", async () => {
@@ -72,5 +70,55 @@ describe("createStreamGuard()", () => {
     expect(clock.pendingTimers).toBe(0);
     await clock.advance(1_000);
     expect(() => guard.assertOpen()).toThrow("expired");
+  });
+
+  it("E12: checks again and again, one check at a time, and ends with what a check rejects with", async () => {
+    const clock = createManualClock();
+    const checks: PromiseWithResolvers<void>[] = [];
+    const run = (): Promise<void> => {
+      checks.push(Promise.withResolvers<void>());
+      return (checks.at(-1) as PromiseWithResolvers<void>).promise;
+    };
+    const guard = createGuard(clock, 1_000_000, undefined, { recheck: { nextMs: () => 100, run } });
+    await clock.advance(99);
+    expect(checks).toHaveLength(0);
+    await clock.advance(1_000);
+    expect(checks).toHaveLength(1);
+    checks[0]?.resolve();
+    await clock.advance(0);
+    await clock.advance(100);
+    expect(checks).toHaveLength(2);
+    expect(guard.ended.aborted).toBe(false);
+    checks[1]?.reject(new Error("revoked"));
+    await clock.advance(0);
+    expect(guard.ended.reason).toEqual(new Error("revoked"));
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("does nothing about a check that fails once the call is over", async () => {
+    const clock = createManualClock();
+    const call = new AbortController();
+    const check = Promise.withResolvers<void>();
+    const recheck = { nextMs: () => 100, run: () => check.promise };
+    const guard = createGuard(clock, 1_000, call.signal, { recheck });
+    await clock.advance(100);
+    call.abort(new Error("gone"));
+    check.reject(new Error("revoked"));
+    await clock.advance(100);
+    expect(guard.ended.aborted).toBe(false);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("warns once before the end, at once when that is near already", async () => {
+    const clock = createManualClock();
+    const warned: number[] = [];
+    const warnAfter = (afterMs: number): Pick<StreamGuardOptions, "warning"> => ({
+      warning: { atMs: clock.nowMs() + afterMs, tell: () => void warned.push(clock.nowMs()) },
+    });
+    const startMs = clock.nowMs();
+    createGuard(clock, 1_000, undefined, warnAfter(900));
+    createGuard(clock, 1_000, undefined, warnAfter(-1));
+    await clock.advance(2_000);
+    expect(warned).toEqual([startMs, startMs + 900]);
   });
 });

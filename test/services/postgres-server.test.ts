@@ -42,6 +42,7 @@ describe("two servers on one PostgreSQL database", () => {
       ["root", "admin"],
       ["sam", "submitter"],
       ["wanda", "worker"],
+      ["leaver", "worker"],
     ] as const) {
       await store.create({ name: credential, orgId: "acme", roles: [role] });
     }
@@ -61,6 +62,7 @@ describe("two servers on one PostgreSQL database", () => {
             keysDir: join(directory, `keys-${index}`),
             port: 0,
             firstOrg,
+            streamRecheckSeconds: 0.5,
             log: silentLog(),
           }),
         ),
@@ -68,7 +70,7 @@ describe("two servers on one PostgreSQL database", () => {
     );
     for (const server of servers) resources.defer(() => server.close());
     const { credentials } = await connect(0, "root");
-    for (const credential of ["sam", "wanda"]) {
+    for (const credential of ["sam", "wanda", "leaver"]) {
       const { roles } = await store.get(credential);
       const publicKeyPem = await store.publicKeyPem(credential);
       await credentials.importCredential({ orgId: "acme", name: credential, publicKeyPem, roles: [...roles] });
@@ -158,5 +160,35 @@ describe("two servers on one PostgreSQL database", () => {
     }
     expect(ConnectError.from(refusal).code).toBe(Code.Unauthenticated);
     expect(performance.now() - startedMs).toBeLessThan(3_000);
+  });
+
+  it("E12: ends streams on one server whose credential is revoked on the other, and no others", async () => {
+    const queue = "revocation";
+    const wait = async (server: number, credential: string) => {
+      const { jobs } = await connect(server, credential);
+      return jobs.dequeueJobs({ orgId: "acme", queue })[Symbol.asyncIterator]();
+    };
+    const { jobs } = await connect(0, "root");
+    // Streams that have begun: each has been given a job.
+    const [leaver, wanda] = [await wait(1, "leaver"), await wait(1, "wanda")];
+    const first = [leaver.next(), wanda.next()] as const;
+    for (const _ of first) await jobs.enqueueJob({ orgId: "acme", queue, command: "true" });
+    const deliveries = await Promise.all(first);
+    const stays = wanda.next();
+    const ends = leaver.next().then(
+      () => undefined,
+      (error: unknown) => ConnectError.from(error),
+    );
+    const { fingerprint } = await getCredential("leaver");
+    await (await connect(0, "root")).credentials.revokeCredential({ fingerprint });
+    const revokedMs = performance.now();
+    expect((await ends)?.code).toBe(Code.Unauthenticated);
+    // What the other server has in its cache is forgotten when the notice comes; without one, after 5 s.
+    expect(performance.now() - revokedMs).toBeLessThan(3_000);
+    const lease = deliveries[1].value?.lease;
+    if (lease === undefined) throw new Error("no lease");
+    await (await connect(0, "wanda")).jobs.completeJob({ lease, result: { exitCode: 0 } });
+    const { job } = await jobs.enqueueJob({ orgId: "acme", queue, command: "true" });
+    expect((await stays).value?.job?.id).toBe(job?.id);
   });
 });

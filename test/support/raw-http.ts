@@ -1,3 +1,4 @@
+import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 
 /** Sends bytes as they are to a server on the loopback interface, and gives what it answers until it closes. */
@@ -19,6 +20,82 @@ export function exchangeRaw(port: number, request: string | Uint8Array): Promise
 export function formatHttp1Request(path: string, lines: readonly string[], version = "1.1"): string {
   const fixed = [`POST ${path} HTTP/${version}`, "content-type: application/json", "content-length: 2"];
   return `${[...fixed, "connection: close", ...lines].join("\r\n")}\r\n\r\n{}`;
+}
+
+/**
+ * Sends a long body over HTTP/1.1, chunk by chunk, until the server answers and closes.
+ *
+ * @param contentType - Of the body; default: the one of unary messages.
+ */
+export function floodHttp1(
+  port: number,
+  path: string,
+  bytes: number,
+  contentType = "application/proto",
+  method = "POST",
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1");
+    let answer = "";
+    let left = bytes;
+    const chunk = Buffer.alloc(64 * 1024);
+    const write = (): void => {
+      while (left > 0 && !socket.destroyed) {
+        left -= chunk.length;
+        if (!socket.write(chunk)) return;
+      }
+    };
+    socket.setEncoding("latin1");
+    socket.on("data", (text: string) => {
+      answer += text;
+    });
+    socket.on("drain", write);
+    // The server closes while we still write.
+    socket.on("error", () => {});
+    socket.on("close", () => (answer === "" ? reject(new Error("no answer")) : resolve(answer)));
+    const head = [`${method} ${path} HTTP/1.1`, "host: service.test", `content-type: ${contentType}`];
+    socket.write(`${[...head, `content-length: ${bytes}`].join("\r\n")}\r\n\r\n`);
+    write();
+  });
+}
+
+/**
+ * Posts a body of `length` bytes over HTTP/2, made of `chunk` over and over, until the server answers.
+ *
+ * @returns The status of the answer.
+ */
+export function postHttp2(
+  url: string,
+  length: number,
+  chunk: Buffer,
+  headers: Record<string, string> = {},
+): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const { origin, pathname } = new URL(url);
+    const session = connectHttp2(origin);
+    session.on("error", reject);
+    const request = session.request({
+      ":method": "POST",
+      ":path": pathname,
+      "content-type": "application/proto",
+      "content-length": length,
+      ...headers,
+    });
+    let left = length;
+    const write = (): void => {
+      while (left > 0 && !request.destroyed) {
+        left -= chunk.length;
+        if (!request.write(chunk)) return;
+      }
+    };
+    request.on("drain", write);
+    request.on("error", reject);
+    request.on("response", (response) => {
+      resolve(response[":status"]);
+      session.destroy();
+    });
+    write();
+  });
 }
 
 /**

@@ -1,5 +1,5 @@
-import { createServer as createHttp1Server } from "node:http";
-import { createServer as createHttp2Server } from "node:http2";
+import { createServer as createHttp1Server, type Server } from "node:http";
+import { createServer as createHttp2Server, type Http2Server } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { Transport } from "@connectrpc/connect";
 import {
@@ -31,6 +31,11 @@ export interface RpcServer {
 export async function startRpcServer(httpVersion: "1.1" | "2", options: ConnectNodeAdapterOptions): Promise<RpcServer> {
   const handler = connectNodeAdapter(options);
   const server = httpVersion === "2" ? createHttp2Server(handler) : createHttp1Server(handler);
+  return listenForRpc(httpVersion, server);
+}
+
+/** Lets a server listen that speaks Connect already, without TLS. */
+export async function listenForRpc(httpVersion: "1.1" | "2", server: Server | Http2Server): Promise<RpcServer> {
   const sockets = new Set<Socket>();
   let bytesOfClosed = 0;
   server.on("connection", (socket: Socket) => {

@@ -16,8 +16,22 @@ describe("parseCompactJws()", () => {
     expect(jws.signature).toHaveLength(64);
   });
 
+  it("gives each token its own header, however many came before", () => {
+    const kids = Array.from({ length: 40 }, (_, index) => `k${index % 20}`);
+    for (const kid of kids) {
+      const jws = parseCompactJws(unsignedToken({ header: { ...HEADER, kid }, payload: {} }));
+      expect(jws).toMatchObject({ kid, header: { ...HEADER, kid } });
+    }
+    refuses(unsignedToken({ header: { ...HEADER, b64: false }, payload: {} }));
+    refuses(unsignedToken({ header: { ...HEADER, b64: false }, payload: {} }));
+  });
+
   it("freezes what it gives, all the way down", () => {
-    const { payload } = parseCompactJws(unsignedToken({ header: HEADER, payload: { nested: { list: [{}] } } }));
+    const header = { ...HEADER, list: [{}] };
+    const parsed = parseCompactJws(unsignedToken({ header, payload: { nested: { list: [{}] } } }));
+    const { payload } = parsed;
+    const list = parsed.header["list"] as object[];
+    for (const part of [parsed.header, list, list[0]]) expect(Object.isFrozen(part)).toBe(true);
     const nested = payload["nested"] as { list: object[] };
     for (const part of [payload, nested, nested.list, nested.list[0]]) expect(Object.isFrozen(part)).toBe(true);
   });
@@ -141,6 +155,15 @@ describe("parseCompactJws()", () => {
     refuses(unsignedToken({ header: HEADER, payload: objects(17) }));
     refuses(`${encodePart(HEADER)}.${encodePart(bytesOf(`{"a":${"[".repeat(2_500)}${"]".repeat(2_500)}}`))}.AAAA`);
     refuses(`${encodePart(bytesOf(`${"[".repeat(700)}`))}.${encodePart({})}.AAAA`);
+  });
+
+  it("B11: refuses more than 512 values, in header and payload alike", () => {
+    const groups = (count: number): unknown => ({ groups: Array.from({ length: count }, (_, index) => index) });
+    expect(parseCompactJws(unsignedToken({ header: HEADER, payload: groups(511) })).payload).toEqual(groups(511));
+    refuses(unsignedToken({ header: HEADER, payload: groups(512) }));
+    const named = Object.fromEntries(Array.from({ length: 513 }, (_, index) => [index.toString(36), 1]));
+    refuses(unsignedToken({ header: HEADER, payload: named }));
+    refuses(unsignedToken({ header: { ...HEADER, x: Array.from({ length: 520 }, () => 1) }, payload: {} }));
   });
 
   it("B11: does not count brackets inside texts", () => {

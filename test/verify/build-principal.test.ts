@@ -1,3 +1,4 @@
+import type { JWK } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createTestIssuer, type MintOptions, type TestIssuer } from "../../src/testing/test-issuer.js";
 import type { Principal } from "../../src/token/principal.js";
@@ -63,9 +64,67 @@ describe("buildPrincipal()", () => {
     await expect(verify({ claims: { principal_id: id } })).rejects.toMatchObject(CLAIMS_REFUSED);
   });
 
+  it("takes scopes from an array of texts", async () => {
+    expect([...(await verify({ claims: { scp: ["a", "b"] } }, { claims: { scope: "scp" } })).scopes]).toEqual([
+      "a",
+      "b",
+    ]);
+  });
+
+  describe("claims by path", () => {
+    const claims = { roles: "realm_access.roles", org: "tenant.id", principal: "https://idp.test/user.id" };
+    const nested = { realm_access: { roles: ["admin"] }, tenant: { id: "globex" }, "https://idp.test/user.id": "u-1" };
+
+    it("are found inside of others, and by a name that has dots itself", async () => {
+      const principal = await verify({ claims: nested }, { claims });
+      expect(principal).toMatchObject({ org: "globex", principalId: "u-1" });
+      expect([...principal.roles]).toEqual(["admin"]);
+    });
+
+    it.each([
+      { realm_access: ["admin"] },
+      { realm_access: "admin" },
+      { realm_access: null },
+      { realm_access: { roles: "admin" } },
+      { realm_access: JSON.parse('{"__proto__": {"roles": ["admin"]}}') },
+      { "realm_access.roles": "admin", realm_access: { roles: ["admin"] } },
+      {},
+    ])("F1: grant nothing from %o", async (own) => {
+      expect((await verify({ claims: { ...own, roles: ["admin"] } }, { claims })).roles.size).toBe(0);
+    });
+
+    it("B12: lead to nothing that every object inherits", async () => {
+      const inherited = { org: "constructor.name", roles: "__proto__.roles" };
+      expect((await verify({}, { claims: inherited })).org).toBeUndefined();
+    });
+
+    it("narrow a record as claims by name do", async () => {
+      const principal = { principalId: "alice", org: "acme", roles: ["tester"] };
+      const [key] = issuer.jwks().keys;
+      const findKey = async () => ({ key: key as JWK, principal });
+      const narrowed = await verify({ claims: { realm_access: { roles: ["tester"] } } }, { claims, findKey });
+      expect([...narrowed.roles]).toEqual(["tester"]);
+      await expect(verify({ claims: nested }, { claims, findKey })).rejects.toMatchObject(CLAIMS_REFUSED);
+    });
+  });
+
+  it("tells who acts for the subject, and for whom that one acts", async () => {
+    const act = { sub: "service-b", iss: "https://b.test", act: { sub: "service-a" } };
+    const { actor } = await verify({ claims: { act } });
+    expect(actor).toMatchObject({ subject: "service-b", issuer: "https://b.test", actor: { subject: "service-a" } });
+    expect(actor?.actor?.issuer).toBe(issuer.issuer);
+    expect(actor?.roles.size).toBe(0);
+    expect(Object.isFrozen(actor)).toBe(true);
+  });
+
+  it.each(["service", null, [], {}, { sub: 7 }, { sub: "b", act: "a" }])("refuses the actor %o", async (act) => {
+    await expect(verify({ claims: { act } })).rejects.toMatchObject(CLAIMS_REFUSED);
+  });
+
   it("takes scopes from one text", async () => {
     expect([...(await verify({ claims: { scope: " a  b " } })).scopes]).toEqual(["a", "b"]);
-    for (const scope of [["a"], "", null, 7]) expect((await verify({ claims: { scope } })).scopes.size).toBe(0);
+    for (const scope of ["", null, 7, ["a", 7], [["a"]], { a: true }])
+      expect((await verify({ claims: { scope } })).scopes.size).toBe(0);
   });
 
   it("reads the claims that it is configured to read", async () => {

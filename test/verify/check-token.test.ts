@@ -76,7 +76,9 @@ describe("checkToken()", () => {
     });
 
     it("E11: refuses a token that is bound to a key", async () => {
-      for (const cnf of [{ jkt: "thumbprint" }, { "x5t#S256": "thumbprint" }, {}, null]) {
+      const digest = "A".repeat(43);
+      const bound = [{ jkt: digest }, { "x5t#S256": digest }, { jkt: digest, "x5t#S256": digest }];
+      for (const cnf of [...bound, { jkt: "thumbprint" }, { "x5t#S256": "thumbprint" }, {}, null]) {
         await expect(verify({ claims: { cnf } })).rejects.toMatchObject({ code: "ERR_TOKEN_BOUND" });
       }
     });

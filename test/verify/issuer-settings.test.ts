@@ -1,6 +1,7 @@
 import { exportJWK, generateKeyPair } from "jose";
 import { describe, expect, it } from "vitest";
-import { createVerifier, type VerifierOptions } from "../../src/verify/verifier.js";
+import { createVerifier } from "../../src/verify/verifier.js";
+import type { VerifierOptions } from "../../src/verify/verifier-options.js";
 
 const ISSUER = {
   issuer: "https://idp.test",

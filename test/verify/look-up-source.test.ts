@@ -6,7 +6,9 @@ import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer
 import type { JwsAlgorithm } from "../../src/token/algorithms.js";
 import { createLookUpSource } from "../../src/verify/look-up-source.js";
 import type { FindKey, TrustedKey } from "../../src/verify/trusted-issuer.js";
-import { createVerifier, type Verifier, type VerifierOptions } from "../../src/verify/verifier.js";
+import { createVerifier, type Verifier } from "../../src/verify/verifier.js";
+import type { VerifierOptions } from "../../src/verify/verifier-options.js";
+import { peekVerified } from "../support/peek-verified.js";
 
 const SECOND = 1_000;
 const UNAVAILABLE = { name: "KeysUnavailableError", code: "ERR_KEYS_UNAVAILABLE" };
@@ -54,9 +56,9 @@ describe("createLookUpSource()", () => {
     await verifier.verify(token);
     store.clear();
     await clock.advance(5 * SECOND - 1);
-    expect(verifier.verifyCached(token)).toBeDefined();
+    expect(peekVerified(verifier, token)).toBeDefined();
     await clock.advance(1);
-    expect(verifier.verifyCached(token)).toBeUndefined();
+    expect(peekVerified(verifier, token)).toBeUndefined();
     await expect(verifier.verify(token)).rejects.toMatchObject(NOT_FOUND);
   });
 
@@ -67,9 +69,9 @@ describe("createLookUpSource()", () => {
     store.clear();
     verifier.forgetKey("https://stranger.test", issuer.kid);
     verifier.forgetKey(issuer.issuer, "other");
-    expect(verifier.verifyCached(token)).toBeDefined();
+    expect(peekVerified(verifier, token)).toBeDefined();
     verifier.forgetKey(issuer.issuer, issuer.kid);
-    expect(verifier.verifyCached(token)).toBeUndefined();
+    expect(peekVerified(verifier, token)).toBeUndefined();
     await expect(verifier.verify(token)).rejects.toMatchObject(NOT_FOUND);
   });
 
@@ -100,7 +102,7 @@ describe("createLookUpSource()", () => {
     expect(answers).toHaveLength(2);
     answers[0]?.(store.get(issuer.kid));
     await expect(before).resolves.toBeDefined();
-    expect(verifier.verifyCached(token)).toBeUndefined();
+    expect(peekVerified(verifier, token)).toBeUndefined();
     answers[1]?.(undefined);
     await expect(after).rejects.toMatchObject(NOT_FOUND);
   });

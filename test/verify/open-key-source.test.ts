@@ -5,6 +5,7 @@ import { createManualClock, type ManualClock } from "../../src/testing/manual-cl
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
 import { type KeySourceContext, openKeySource } from "../../src/verify/open-key-source.js";
 import type { TrustedIssuer, TrustedKey } from "../../src/verify/trusted-issuer.js";
+import { startDiscoveryServer } from "../support/discovery-server.js";
 import { startJwksServer } from "../support/jwks-server.js";
 
 const FIELD = "issuers[3]";
@@ -37,20 +38,33 @@ describe("openKeySource()", () => {
       asked++;
       return { key: jwk };
     };
-    const sources = [{ jwksUri: server.url }, { jwks }, { keys: issuer.jwks() }, { findKey }].map((changes) =>
-      openKeySource(trusted(changes), context, FIELD),
+    await using metadata = await startDiscoveryServer();
+    metadata.answer("/.well-known/openid-configuration", { body: { issuer: metadata.origin, jwks_uri: server.url } });
+    const discovered = { issuer: metadata.origin, discovery: true } as const;
+    const sources = [{ jwksUri: server.url }, discovered, { jwks }, { keys: issuer.jwks() }, { findKey }].map(
+      (changes) => openKeySource(trusted(changes), context, FIELD),
     );
-    expect([server.hits, asked]).toEqual([0, 0]);
+    expect([server.hits, metadata.paths.length, asked]).toEqual([0, 0, 0]);
     for (const source of sources) {
       expect((await source.getKey(issuer.kid, "ES256")).key.type).toBe("public");
       source[Symbol.dispose]();
     }
-    expect([server.hits, asked]).toEqual([2, 1]);
+    expect([server.hits, metadata.paths.length, asked]).toEqual([3, 1, 1]);
     expect(clock.pendingTimers).toBe(1);
   });
 
   it.each([
-    [{}, "issuers[3] must have exactly one of jwksUri, jwks, keys, findKey"],
+    [{}, "issuers[3] must have exactly one of jwksUri, discovery, jwks, keys, findKey"],
+    [{ jwksUri: "https://a.test/", discovery: true }, "must have exactly one of"],
+    [{ discovery: false }, "issuers[3].discovery must be true, or left out"],
+    [{ discovery: true, issuer: "latchkey-cli" }, "issuers[3].issuer must be an absolute URL"],
+    [{ discovery: true, issuer: "https://a.test/?b" }, "issuers[3].issuer must not contain a query or fragment"],
+    [
+      { discovery: true, jwksOptions: { allowedDomains: ["b.test"] } },
+      "issuers[3].issuer must be of an allowed domain",
+    ],
+    [{ discovery: true, jwksOptions: { retries: 0.5 } }, "issuers[3].jwksOptions.retries must be an integer"],
+    [{ findKey: findNothing, jwksOptions: {} }, "issuers[3].jwksOptions has no effect without jwksUri or discovery"],
     [{ jwksUri: "https://a.test/", findKey: findNothing }, "must have exactly one of"],
     [{ jwksUri: /a\.test/ }, "issuers[3].jwksUri must be a string or URL, got object"],
     [{ keys: /a/ }, "issuers[3].keys.keys must be an array, got undefined"],
@@ -76,6 +90,9 @@ describe("openKeySource()", () => {
     openKeySource(trusted({ jwksUri, jwksOptions }), strict, FIELD)[Symbol.dispose]();
     const elsewhere = trusted({ jwksUri: "http://issuer.test/jwks.json", jwksOptions });
     expect(() => openKeySource(elsewhere, context, FIELD)).toThrow("issuers[3].jwksUri must be an https: URL");
+    const here = trusted({ issuer: "http://127.0.0.1:1", discovery: true });
+    expect(() => openKeySource(here, strict, FIELD)).toThrow("issuers[3].issuer must be an https: URL");
+    openKeySource({ ...here, jwksOptions }, strict, FIELD)[Symbol.dispose]();
   });
 
   it("ends the cache it made, and leaves alone one that was given", async () => {

@@ -79,8 +79,11 @@ describe("createVerifySignature()", () => {
     const { header, payload } = takeApart(await rsaIssuer.mint());
     await using both = open(["RS256"]);
     for (const secret of secrets) {
-      for (const alg of ["HS256", "RS256"]) {
-        await expect(both.verify(forgeHmac({ ...header, alg }, payload, secret))).rejects.toMatchObject(REJECTED);
+      for (const [alg, code] of [
+        ["HS256", "ERR_TOKEN_ALGORITHM"],
+        ["RS256", "ERR_TOKEN_SIGNATURE"],
+      ] as const) {
+        await expect(both.verify(forgeHmac({ ...header, alg }, payload, secret))).rejects.toMatchObject({ code });
       }
     }
     const { x = "" } = issuer.jwks().keys[0] as JWK;
@@ -88,16 +91,19 @@ describe("createVerifySignature()", () => {
     const elliptic = await good();
     for (const secret of [x, Buffer.from(x, "base64url")]) {
       const token = forgeHmac({ ...elliptic.header, alg: "HS256" }, elliptic.payload, secret);
-      await expect(verifier.verify(token)).rejects.toMatchObject(REJECTED);
+      await expect(verifier.verify(token)).rejects.toMatchObject({ code: "ERR_TOKEN_ALGORITHM" });
     }
   });
 
   it("A3: refuses HMAC with an empty secret, for a known and an unknown kid", async () => {
     const { header, payload } = await good();
-    for (const kid of [issuer.kid, "unknown"]) {
-      for (const alg of ["HS256", "ES256"]) {
-        await expect(verifier.verify(forgeHmac({ ...header, alg, kid }, payload, ""))).rejects.toMatchObject(REJECTED);
-      }
+    for (const [kid, alg, code] of [
+      [issuer.kid, "HS256", "ERR_TOKEN_ALGORITHM"],
+      [issuer.kid, "ES256", "ERR_TOKEN_SIGNATURE"],
+      ["unknown", "HS256", "ERR_TOKEN_ALGORITHM"],
+      ["unknown", "ES256", "ERR_KEY_NOT_FOUND"],
+    ] as const) {
+      await expect(verifier.verify(forgeHmac({ ...header, alg, kid }, payload, ""))).rejects.toMatchObject({ code });
     }
   });
 

@@ -1,12 +1,17 @@
+import { createHash } from "node:crypto";
 import type { JSONWebKeySet } from "jose";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createJwks } from "../../src/jwks/jwks.js";
 import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
-import type { TrustedIssuer } from "../../src/verify/trusted-issuer.js";
-import { createVerifier, type Verifier, type VerifierOptions } from "../../src/verify/verifier.js";
+import type { TokenSender } from "../../src/verify/token-sender.js";
+import type { FindKey, TrustedIssuer } from "../../src/verify/trusted-issuer.js";
+import { createVerifier, type Verifier } from "../../src/verify/verifier.js";
+import type { VerifierOptions } from "../../src/verify/verifier-options.js";
 import { forge, takeApart } from "../support/forge.js";
 import { type JwksServer, startJwksServer } from "../support/jwks-server.js";
+import { peekVerified } from "../support/peek-verified.js";
+import { CALL, createProver, type Prover } from "../support/prover.js";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -197,12 +202,12 @@ describe("createVerifier()", () => {
     it("are answered with the same principal, without waiting", async () => {
       const verifier = create();
       const token = await issuer.mint();
-      expect(verifier.verifyCached(token)).toBeUndefined();
+      expect(peekVerified(verifier, token)).toBeUndefined();
       const principal = await verifier.verify(token);
-      expect(verifier.verifyCached(token)).toBe(principal);
+      expect(peekVerified(verifier, token)).toBe(principal);
       expect(await verifier.verify(token)).toBe(principal);
-      expect(verifier.verifyCached("")).toBeUndefined();
-      expect(verifier.verifyCached("x".repeat(100_000))).toBeUndefined();
+      expect(peekVerified(verifier, "")).toBeUndefined();
+      expect(peekVerified(verifier, "x".repeat(100_000))).toBeUndefined();
     });
 
     it("J1: share nothing with a token that differs in one character, or in its claims' order", async () => {
@@ -212,7 +217,7 @@ describe("createVerifier()", () => {
       const { header, payload, signature } = takeApart(token);
       const changed = forge(header, { ...payload, roles: ["admin"] }, signature);
       for (const spelling of [`${token}=`, ` ${token}`, `${token}\n`, token.replace(".", ". "), changed]) {
-        expect(verifier.verifyCached(spelling)).toBeUndefined();
+        expect(peekVerified(verifier, spelling)).toBeUndefined();
         await expect(verifier.verify(spelling)).rejects.toMatchObject({ name: "TokenRejectedError" });
       }
     });
@@ -223,9 +228,9 @@ describe("createVerifier()", () => {
       await verifier.verify(token);
       const { expiresAtMs } = await verifier.verify(token);
       await clock.advance(expiresAtMs + 5 * SECOND - clock.nowMs() - 1);
-      expect(verifier.verifyCached(token)).toBeDefined();
+      expect(peekVerified(verifier, token)).toBeDefined();
       await clock.advance(1);
-      expect(verifier.verifyCached(token)).toBeUndefined();
+      expect(peekVerified(verifier, token)).toBeUndefined();
       await expect(verifier.verify(token)).rejects.toMatchObject({ code: "ERR_TOKEN_EXPIRED" });
     });
 
@@ -234,7 +239,7 @@ describe("createVerifier()", () => {
       const token = await issuer.mint({ claims: { nbf: Math.floor(clock.nowMs() / SECOND), iat: undefined } });
       await verifier.verify(token);
       clock.setWallClock(clock.nowMs() - 10 * SECOND);
-      expect(verifier.verifyCached(token)).toBeUndefined();
+      expect(peekVerified(verifier, token)).toBeUndefined();
       await expect(verifier.verify(token)).rejects.toMatchObject({ code: "ERR_TOKEN_NOT_YET_VALID" });
     });
 
@@ -244,9 +249,9 @@ describe("createVerifier()", () => {
       await verifier.verify(token);
       clock.setWallClock(clock.nowMs() - 60 * MINUTE);
       await clock.advance(10 * SECOND - 1);
-      expect(verifier.verifyCached(token)).toBeDefined();
+      expect(peekVerified(verifier, token)).toBeDefined();
       await clock.advance(1);
-      expect(verifier.verifyCached(token)).toBeUndefined();
+      expect(peekVerified(verifier, token)).toBeUndefined();
       await expect(verifier.verify(token)).resolves.toBeDefined();
     });
 
@@ -255,9 +260,9 @@ describe("createVerifier()", () => {
       const token = await issuer.mint({ lifetimeSeconds: 3_600 });
       await verifier.verify(token);
       await clock.advance(5 * MINUTE - 1);
-      expect(verifier.verifyCached(token)).toBeDefined();
+      expect(peekVerified(verifier, token)).toBeDefined();
       await clock.advance(1);
-      expect(verifier.verifyCached(token)).toBeUndefined();
+      expect(peekVerified(verifier, token)).toBeUndefined();
     });
 
     it("J4, E9: are forgotten the moment their key leaves the issuer's set, and kept while it stays", async () => {
@@ -268,14 +273,14 @@ describe("createVerifier()", () => {
       await issuer.rotate();
       const next = await issuer.mint({ lifetimeSeconds: 3_600 });
       await verifier.verify(next);
-      expect(verifier.verifyCached(old)).toBe(principal);
+      expect(peekVerified(verifier, old)).toBe(principal);
       issuer.remove(removed);
       // The next background refresh takes the key away, with no caller asking for anything.
       const hits = server.hits;
       await clock.advance(48 * SECOND);
       await server.reached(hits + 1);
-      while (verifier.verifyCached(old) !== undefined) await clock.advance(0);
-      expect(verifier.verifyCached(next)).toBeDefined();
+      while (peekVerified(verifier, old) !== undefined) await clock.advance(0);
+      expect(peekVerified(verifier, next)).toBeDefined();
       await expect(verifier.verify(old)).rejects.toMatchObject(NOT_FOUND);
     });
 
@@ -283,7 +288,7 @@ describe("createVerifier()", () => {
       const verifier = create({ tokenCache: false });
       const token = await issuer.mint();
       const principal = await verifier.verify(token);
-      expect(verifier.verifyCached(token)).toBeUndefined();
+      expect(peekVerified(verifier, token)).toBeUndefined();
       expect(await verifier.verify(token)).not.toBe(principal);
     });
 
@@ -291,7 +296,7 @@ describe("createVerifier()", () => {
       const verifier = create({ tokenCache: { maxEntries: 3 } });
       const tokens = await Promise.all(Array.from({ length: 5 }, () => issuer.mint()));
       for (const token of tokens) await verifier.verify(token);
-      expect(tokens.map((token) => verifier.verifyCached(token) !== undefined)).toEqual([
+      expect(tokens.map((token) => peekVerified(verifier, token) !== undefined)).toEqual([
         false,
         false,
         true,
@@ -302,7 +307,204 @@ describe("createVerifier()", () => {
       for (let index = 0; index < 10; index++) {
         await expect(verifier.verify(forge(header, { ...payload, index }, "signature"))).rejects.toBeDefined();
       }
-      expect(verifier.verifyCached(tokens[2] as string)).toBeDefined();
+      expect(peekVerified(verifier, tokens[2] as string)).toBeDefined();
+    });
+
+    it("J5: a signature is bad for as long as its kid stands for the key that says so", async () => {
+      const impostor = await createTestIssuer({ clock });
+      expect(impostor.kid).toBe(issuer.kid);
+      server.answer(() => ({ body: impostor.jwks() }));
+      using jwks = createJwks(server.url, { allowLoopbackHttp: true, clock });
+      const { issuer: name, audience } = issuer;
+      const verifier = create({ issuers: [{ issuer: name, audience, algorithms: ["ES256"], jwks }] });
+      const token = await issuer.mint();
+      for (let call = 0; call < 2; call++) {
+        await expect(verifier.verify(token)).rejects.toMatchObject({ code: "ERR_TOKEN_SIGNATURE" });
+      }
+      server.answer(() => ({ body: issuer.jwks() }));
+      await jwks.refresh();
+      await expect(verifier.verify(token)).resolves.toBeDefined();
+    });
+  });
+
+  describe("bad signatures", () => {
+    /** Whose keys are found. */
+    let published: TestIssuer;
+    const findKey: FindKey = async (kid) => {
+      const key = published.jwks().keys.find((member) => member.kid === kid);
+      return key && { key };
+    };
+    const createWithLookUp = (options: Partial<VerifierOptions> = {}): Verifier => {
+      const { issuer: name, audience } = issuer;
+      const issuers = [
+        { issuer: name, audience, algorithms: ["ES256"], findKey, findKeyMaxAgeMs: 60 * MINUTE },
+      ] as const;
+      return create({ issuers, ...options });
+    };
+    const BAD = { name: "TokenRejectedError", code: "ERR_TOKEN_SIGNATURE" };
+    const mintBad = async (): Promise<string> => `${(await issuer.mint()).split(".", 2).join(".")}.${"A".repeat(86)}`;
+
+    beforeEach(() => {
+      published = issuer;
+    });
+
+    it("J5: cost one check, however often the token is sent", async () => {
+      const verifier = createWithLookUp();
+      const token = await mintBad();
+      const checks = vi.spyOn(crypto.subtle, "verify");
+      onTestFinished(() => checks.mockRestore());
+      for (let call = 0; call < 5; call++) await expect(verifier.verify(token)).rejects.toMatchObject(BAD);
+      expect(checks).toHaveBeenCalledTimes(1);
+      // Another token is another matter, and so is the same one a minute later.
+      await expect(verifier.verify(await mintBad())).rejects.toMatchObject(BAD);
+      expect(checks).toHaveBeenCalledTimes(2);
+      await clock.advance(60 * SECOND);
+      await expect(verifier.verify(token)).rejects.toMatchObject(BAD);
+      expect(checks).toHaveBeenCalledTimes(3);
+    });
+
+    it("J5: are checked anew once their key was replaced or forgotten", async () => {
+      published = await createTestIssuer({ clock });
+      expect(published.kid).toBe(issuer.kid);
+      const verifier = createWithLookUp();
+      const token = await issuer.mint();
+      for (let call = 0; call < 2; call++) await expect(verifier.verify(token)).rejects.toMatchObject(BAD);
+      published = issuer;
+      verifier.forgetKey(issuer.issuer, issuer.kid);
+      await expect(verifier.verify(token)).resolves.toMatchObject({ subject: "alice" });
+    });
+
+    it("J5: are no tokens that nobody could judge", async () => {
+      let isDown = true;
+      const find: FindKey = async (kid, options) => {
+        if (isDown) throw new Error("ECONNREFUSED");
+        return findKey(kid, options);
+      };
+      const { issuer: name, audience } = issuer;
+      const verifier = create({ issuers: [{ issuer: name, audience, algorithms: ["ES256"], findKey: find }] });
+      const token = await issuer.mint();
+      await expect(verifier.verify(token)).rejects.toMatchObject({ name: "KeysUnavailableError" });
+      isDown = false;
+      await expect(verifier.verify(token)).resolves.toBeDefined();
+    });
+
+    it("J5: are no tokens that came in when too many were checked", async () => {
+      const verifier = createWithLookUp({ maxPendingVerifications: 1 });
+      await verifier.verify(await issuer.mint());
+      const tokens = await Promise.all(Array.from({ length: 4 }, () => issuer.mint()));
+      const outcomes = await Promise.allSettled(tokens.map((token) => verifier.verify(token)));
+      expect(outcomes.filter(({ status }) => status === "rejected")).not.toHaveLength(0);
+      for (const token of tokens) await expect(verifier.verify(token)).resolves.toBeDefined();
+    });
+
+    it("J3: are remembered of few tokens, the last ones", async () => {
+      const verifier = createWithLookUp();
+      const first = await mintBad();
+      await expect(verifier.verify(first)).rejects.toMatchObject(BAD);
+      const { header, payload } = takeApart(first);
+      const checks = vi.spyOn(crypto.subtle, "verify");
+      onTestFinished(() => checks.mockRestore());
+      let last = first;
+      for (let index = 0; index < 500; index++) {
+        last = forge(header, { ...payload, index }, new Uint8Array(64));
+        await expect(verifier.verify(last)).rejects.toMatchObject(BAD);
+      }
+      expect(checks).toHaveBeenCalledTimes(500);
+      await expect(verifier.verify(last)).rejects.toMatchObject(BAD);
+      expect(checks).toHaveBeenCalledTimes(500);
+      await expect(verifier.verify(first)).rejects.toMatchObject(BAD);
+      expect(checks).toHaveBeenCalledTimes(501);
+    });
+  });
+
+  describe("revocation", () => {
+    const REVOKED = { name: "TokenRejectedError", code: "ERR_TOKEN_REVOKED" };
+
+    it.each<readonly [string, (isRevoked: boolean) => boolean | Promise<boolean>]>([
+      ["at once", (isRevoked) => isRevoked],
+      ["later", async (isRevoked) => isRevoked],
+    ])("E12: is asked about known tokens too, by a store that answers %s", async (_, answer) => {
+      const revoked = new Set<string | undefined>();
+      const verifier = create({ revocation: { isRevoked: ({ jti }) => answer(revoked.has(jti)) } });
+      const [token, other] = await Promise.all(["a", "b"].map((jti) => issuer.mint({ claims: { jti } })));
+      if (token === undefined || other === undefined) throw new Error("no tokens");
+      await verifier.verify(token);
+      await verifier.verify(token);
+      revoked.add("a");
+      await expect(verifier.verify(token)).rejects.toMatchObject(REVOKED);
+      await expect(verifier.recheck(token)).rejects.toMatchObject(REVOKED);
+      await expect(verifier.verify(other)).resolves.toBeDefined();
+      revoked.clear();
+      await expect(verifier.verify(token)).resolves.toBeDefined();
+    });
+
+    it("E12: refuses known tokens as unavailable while nobody can say", async () => {
+      let isDown = false;
+      const isRevoked = async (): Promise<boolean> => {
+        if (isDown) throw new Error("ECONNREFUSED");
+        return false;
+      };
+      const verifier = create({ revocation: { isRevoked } });
+      const token = await issuer.mint();
+      await verifier.verify(token);
+      isDown = true;
+      for (const call of [verifier.verify(token), verifier.recheck(token)]) {
+        await expect(call).rejects.toMatchObject({ code: "ERR_REVOCATION_UNAVAILABLE" });
+      }
+    });
+  });
+
+  describe("bound tokens", () => {
+    let prover: Prover;
+    beforeEach(async () => {
+      prover = await createProver(clock);
+    });
+
+    /** How a token comes with a proof of its key, one for each call of this. */
+    async function prove(token: string): Promise<TokenSender & { readonly scheme: "DPoP" }> {
+      const { method, url } = CALL;
+      const ath = createHash("sha256").update(token).digest("base64url");
+      return { scheme: "DPoP", request: { method, url, proof: await prover.prove({ claims: { ath } }) } };
+    }
+    const mintBound = (): Promise<string> => issuer.mint({ claims: { cnf: { jkt: prover.thumbprint } } });
+
+    it("E11: need a new proof for each call, known or not", async () => {
+      const verifier = create({ dpop: {} });
+      const token = await mintBound();
+      const sender = await prove(token);
+      await expect(verifier.verify(token)).rejects.toMatchObject({ code: "ERR_TOKEN_BOUND" });
+      await expect(verifier.verify(token, { sender })).resolves.toBeDefined();
+      await expect(verifier.verify(token, { sender })).rejects.toMatchObject({ code: "ERR_PROOF_REPLAYED" });
+      await expect(verifier.verify(token, { sender: await prove(token) })).resolves.toBeDefined();
+      await expect(verifier.verify(token)).rejects.toMatchObject({ code: "ERR_TOKEN_BOUND" });
+    });
+
+    it.each([true, false])("E12: use up no proof while they are revoked (asked later: %s)", async (isLater) => {
+      let isRevoked = true;
+      const revocation = { isRevoked: () => (isLater ? Promise.resolve(isRevoked) : isRevoked) };
+      const verifier = create({ dpop: {}, revocation });
+      const token = await mintBound();
+      const sender = await prove(token);
+      await expect(verifier.verify(token, { sender })).rejects.toMatchObject({ code: "ERR_TOKEN_REVOKED" });
+      isRevoked = false;
+      await expect(verifier.verify(token, { sender })).resolves.toBeDefined();
+    });
+
+    it("need no proof when a call that goes on is checked again", async () => {
+      const verifier = create({ dpop: {} });
+      const token = await mintBound();
+      const principal = await verifier.verify(token, { sender: await prove(token) });
+      expect(await verifier.recheck(token)).toBe(principal);
+      await expect(create().recheck(token)).resolves.toMatchObject({ subject: "alice" });
+    });
+
+    it("E11: are the only ones taken of an issuer whose tokens must be bound", async () => {
+      const verifier = create({ dpop: {}, issuers: [trust(issuer, server.url, { requireBoundTokens: true })] });
+      const [bound, unbound] = [await mintBound(), await issuer.mint()];
+      await expect(verifier.verify(bound, { sender: await prove(bound) })).resolves.toBeDefined();
+      for (const sender of [await prove(unbound), { scheme: "Bearer" } as const]) {
+        await expect(verifier.verify(unbound, { sender })).rejects.toMatchObject({ code: "ERR_TOKEN_BOUND" });
+      }
     });
   });
 
@@ -352,7 +554,7 @@ describe("createVerifier()", () => {
       const verifier = withKeys(issuer.jwks());
       const token = await issuer.mint();
       const principal = await verifier.verify(token);
-      expect(verifier.verifyCached(token)).toBe(principal);
+      expect(peekVerified(verifier, token)).toBe(principal);
       await expect(verifier.verify(await issuer.mint({ header: { kid: "other" } }))).rejects.toMatchObject(NOT_FOUND);
       expect(server.hits).toBe(0);
     });

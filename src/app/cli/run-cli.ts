@@ -1,8 +1,9 @@
-import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
+import { readManifest } from "../manifest.js";
 import { type CliIo, createCliContext, type Environment } from "./cli-context.js";
 import { addCredentialsCommand } from "./commands/credentials.js";
 import { addDemoCommand } from "./commands/demo.js";
+import { addDoctorCommand } from "./commands/doctor.js";
 import { addInitCommand } from "./commands/init.js";
 import { addKeysCommand } from "./commands/keys.js";
 import { addListCommand } from "./commands/list.js";
@@ -31,7 +32,7 @@ export async function runCli(argv: readonly string[], env: Environment, io: CliI
   const context = createCliContext(env, io);
   const program = new Command("latchkey")
     .description("Bearer-token authentication for Connect RPC, and the job service that shows it.")
-    .version(readVersion())
+    .version(readManifest().version)
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
@@ -55,6 +56,7 @@ export async function runCli(argv: readonly string[], env: Environment, io: CliI
   addCredentialsCommand(program, context);
   addKeysCommand(program, context);
   addTokenCommand(program, context);
+  addDoctorCommand(program, context);
   addDemoCommand(program, context);
   try {
     applyEnvironment(program, env);
@@ -68,9 +70,4 @@ export async function runCli(argv: readonly string[], env: Environment, io: CliI
     if (line === undefined) context.note(error instanceof Error ? (error.stack ?? error.message) : String(error));
     return FAILED;
   }
-}
-
-function readVersion(): string {
-  const manifest: unknown = createRequire(import.meta.url)("latchkey/package.json");
-  return (manifest as { readonly version: string }).version;
 }

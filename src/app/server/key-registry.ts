@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { JwksEvent } from "../../jwks/jwks-event.js";
 import { createJwksRegistry, type JwksRegistry, type JwksRegistryEvent } from "../../jwks/jwks-registry.js";
 import type { SnapshotOptions } from "../../jwks/snapshot-store.js";
 import type { TrustedIssuer } from "../../verify/trusted-issuer.js";
@@ -36,7 +37,7 @@ export async function openKeyRegistry(
     maxConcurrentRequests: DEFAULTS.maxConcurrentRequests + perTenant,
     maxConcurrentRequestsPerTenant: perTenant,
     ...(kept !== undefined && { snapshots: kept }),
-    onEvent: (event) => log[LEVELS[event.type]](event, "key set"),
+    onEvent: (event) => logEvent(log, event),
   });
   resources.use(registry);
   return registry;
@@ -59,14 +60,23 @@ async function openSnapshots(
  * Registers the issuers whose keys are at a URL, and gives all issuers with the key caches in the place of the URLs.
  * Nothing is fetched yet.
  *
+ * Issuers with `discovery` say themselves where their keys are, and may say otherwise tomorrow, while a registration is
+ * what operators have decided: they are not registered and keep caches of their own, which tell the log the same things.
+ *
  * @throws TypeError or RangeError naming the option of an issuer that cannot be used.
  */
 export function registerTrustedIssuers(
   registry: JwksRegistry,
   issuers: readonly TrustedIssuer[],
+  log: Logger,
 ): readonly TrustedIssuer[] {
   const names = nameProviders(issuers.map(({ issuer }) => issuer));
-  return issuers.map((trusted, index) => register(registry, trusted, TRUST_TENANT, names[index] ?? ""));
+  return issuers.map((trusted, index) => {
+    const providerId = names[index] ?? "";
+    if (trusted.discovery === undefined) return register(registry, trusted, TRUST_TENANT, providerId);
+    const onEvent = (event: JwksEvent): void => logEvent(log, { ...event, tenantId: TRUST_TENANT, providerId });
+    return { ...trusted, jwksOptions: { allowLoopbackHttp: true, ...trusted.jwksOptions, onEvent } };
+  });
 }
 
 /** Registers the server's own issuer, as {@link registerTrustedIssuers} does. */
@@ -88,8 +98,14 @@ const LEVELS = {
   refresh_failed: "warn",
   alarm: "error",
   circuit: "warn",
+  discovered: "debug",
+  discovery_failed: "warn",
   snapshot_failed: "warn",
 } as const satisfies Readonly<Record<JwksRegistryEvent["type"], string>>;
+
+function logEvent(log: Logger, event: JwksRegistryEvent): void {
+  log[LEVELS[event.type]](event, "key set");
+}
 
 function register(
   registry: JwksRegistry,

@@ -63,6 +63,8 @@ export interface ServerOptions {
   readonly keyGraceSeconds?: number;
   /** Longest life of a token of the server's own issuer, in seconds. @defaultValue `3_600` (1 hour) */
   readonly tokenLifetimeSeconds?: number;
+  /** How often the tokens of running streams are verified again, in seconds. @defaultValue `30` */
+  readonly streamRecheckSeconds?: number;
   /** How long calls may go on after `close()` before their connections are cut, in milliseconds. @defaultValue `5_000` */
   readonly closeGraceMs?: number;
   /** Where the server writes what happens. */
@@ -86,6 +88,7 @@ export interface ServerSettings
   readonly jwksMinTtlSeconds: number;
   readonly keyGraceSeconds: number;
   readonly tokenLifetimeSeconds: number;
+  readonly streamRecheckSeconds: number;
   readonly closeGraceMs: number;
 }
 
@@ -99,6 +102,7 @@ const DEFAULTS = {
   jwksMaxAgeSeconds: 300,
   jwksMinTtlSeconds: 30,
   tokenLifetimeSeconds: 3_600,
+  streamRecheckSeconds: 30,
   closeGraceMs: 5_000,
 } satisfies Partial<ServerOptions>;
 
@@ -124,6 +128,7 @@ export function toServerSettings(options: ServerOptions): ServerSettings {
   assertPositive("jwksMaxAgeSeconds", merged.jwksMaxAgeSeconds);
   assertPositive("jwksMinTtlSeconds", merged.jwksMinTtlSeconds);
   assertPositive("tokenLifetimeSeconds", merged.tokenLifetimeSeconds);
+  assertPositive("streamRecheckSeconds", merged.streamRecheckSeconds);
   assertPositive("closeGraceMs", merged.closeGraceMs);
   if (keyGraceSeconds < Math.max(merged.jwksMaxAgeSeconds, merged.jwksMinTtlSeconds)) {
     // A verifier could then meet a token before the key set that has its key.

@@ -97,7 +97,7 @@ async function start(settings: ServerSettings, resources: Resources): Promise<Ru
   };
   const keysUrl = await openKeysUrl(settings, listener, createWebApp(beside), resources);
   const registry = await openKeyRegistry({ ...settings, issuer }, resources);
-  const trustedIssuers = registerTrustedIssuers(registry, settings.trustedIssuers);
+  const trustedIssuers = registerTrustedIssuers(registry, settings.trustedIssuers, log);
   // Before calls come, so that those after a restart need not wait for other issuers. Their absence keeps nothing up.
   await registry.restore();
   auth = createAuth(settings, {
@@ -176,7 +176,7 @@ function ownTrust(settings: ServerSettings, issuer: string, keysUrl: string): Tr
 }
 
 function createAuth(
-  { audience, log }: ServerSettings,
+  { audience, streamRecheckSeconds, log }: ServerSettings,
   trust: {
     readonly own: TrustedIssuer;
     readonly trustedIssuers: readonly TrustedIssuer[];
@@ -194,6 +194,8 @@ function createAuth(
       },
       ...trust.trustedIssuers,
     ],
+    // How long streams outlive the revocation of the credential they were opened with.
+    streams: { recheckMs: streamRecheckSeconds * 1_000 },
     onEvent: (event) => log.info(event, "call refused"),
   });
 }

@@ -9,7 +9,9 @@ import { createLogger } from "../../../src/app/server/logger.js";
 import { createResources } from "../../../src/app/server/resources.js";
 import { createTestIssuer } from "../../../src/testing/test-issuer.js";
 import type { TrustedIssuer } from "../../../src/verify/trusted-issuer.js";
+import { createVerifier } from "../../../src/verify/verifier.js";
 import { createTextSink } from "../../support/cli.js";
+import { startDiscoveryServer } from "../../support/discovery-server.js";
 import { type JwksServer, startJwksServer } from "../../support/jwks-server.js";
 
 const trust = (issuer: string, more: Partial<TrustedIssuer> = {}): TrustedIssuer => ({
@@ -23,14 +25,10 @@ const trust = (issuer: string, more: Partial<TrustedIssuer> = {}): TrustedIssuer
 async function open(trustedIssuers: readonly TrustedIssuer[]) {
   const log = createTextSink();
   const resources = createResources();
-  const options = {
-    trustedIssuers,
-    snapshots: undefined,
-    log: createLogger(log, "debug"),
-    issuer: "https://jobs.test",
-  };
+  const logger = createLogger(log, "debug");
+  const options = { trustedIssuers, snapshots: undefined, log: logger, issuer: "https://jobs.test" };
   const registry = await openKeyRegistry(options, resources);
-  return { registry, log, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
+  return { registry, log, logger, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
 }
 
 describe("openKeyRegistry()", () => {
@@ -50,7 +48,7 @@ describe("openKeyRegistry()", () => {
         trust(`https://${index}.test`, { jwksUri: url, jwksOptions }),
       );
       await using opened = await open(issuers);
-      const trusted = registerTrustedIssuers(opened.registry, issuers);
+      const trusted = registerTrustedIssuers(opened.registry, issuers, opened.logger);
       const waits = trusted.slice(0, -1).map(({ jwks }) => jwks?.refresh());
       const all = Promise.allSettled(waits);
       await Promise.all(hanging.map((server) => server.reached(1)));
@@ -93,7 +91,7 @@ describe("registerTrustedIssuers()", () => {
       trust("https://idp.test/b", { jwksUri: server.url, jwksOptions: { cooldownMs: 1 } }),
       looked,
     ];
-    const trusted = registerTrustedIssuers(opened.registry, issuers);
+    const trusted = registerTrustedIssuers(opened.registry, issuers, opened.logger);
     expect(trusted).toEqual([
       {
         issuer: "https://idp.test/a",
@@ -121,7 +119,29 @@ describe("registerTrustedIssuers()", () => {
   it("applies the options of an issuer's key cache", async () => {
     await using opened = await open([]);
     const issuer = trust("https://idp.test", { jwksOptions: { maxTtlMs: -1 } });
-    expect(() => registerTrustedIssuers(opened.registry, [issuer])).toThrow("registration.maxTtlMs");
+    expect(() => registerTrustedIssuers(opened.registry, [issuer], opened.logger)).toThrow("registration.maxTtlMs");
+  });
+
+  it("leaves issuers with discovery a key cache of their own, which tells the log what happens", async () => {
+    await using server = await startDiscoveryServer();
+    const issuer = await createTestIssuer({ issuer: server.origin });
+    server.publish("", "/keys");
+    server.answer("/keys", { body: issuer.jwks() });
+    await using opened = await open([]);
+    const { jwksUri, ...discovered } = trust(issuer.issuer, { audience: issuer.audience, discovery: true });
+    const issuers = registerTrustedIssuers(opened.registry, [discovered, trust("https://idp.test")], opened.logger);
+    expect(opened.registry.statuses()).toMatchObject([{ issuer: "https://idp.test" }]);
+    await using verifier = createVerifier({ issuers });
+    await expect(verifier.verify(await issuer.mint())).resolves.toMatchObject({ subject: "alice" });
+    const providerId = new URL(server.origin).host.replace(":", "-");
+    const lines = opened.log.text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines).toMatchObject([
+      { level: 20, type: "discovered", changed: true, tenantId: "trust", providerId },
+      { level: 20, type: "refreshed", tenantId: "trust", providerId },
+    ]);
   });
 });
 

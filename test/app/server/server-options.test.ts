@@ -27,6 +27,7 @@ describe("toServerSettings()", () => {
       jwksMinTtlSeconds: 30,
       keyGraceSeconds: 600,
       tokenLifetimeSeconds: 3_600,
+      streamRecheckSeconds: 30,
       closeGraceMs: 5_000,
     });
   });
@@ -74,7 +75,7 @@ describe("toServerSettings()", () => {
     );
   });
 
-  it.each(["jwksMaxAgeSeconds", "jwksMinTtlSeconds", "tokenLifetimeSeconds", "closeGraceMs"])(
+  it.each(["jwksMaxAgeSeconds", "jwksMinTtlSeconds", "tokenLifetimeSeconds", "streamRecheckSeconds", "closeGraceMs"])(
     "I6: refuses a %s that is not positive and finite, naming it",
     (field) => {
       for (const value of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {

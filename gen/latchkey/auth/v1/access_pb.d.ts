@@ -56,11 +56,28 @@ export declare type AccessPolicy = Message<"latchkey.auth.v1.AccessPolicy"> & {
   orgField: string;
 
   /**
-   * A CEL expression over `principal`, `request` and `method` that must evaluate to true.
+   * A CEL expression over `principal`, `request` and `method` that must evaluate to true. One that mentions `request` is
+   * evaluated for every message of the request.
    *
    * @generated from field: string condition = 6;
    */
   condition: string;
+
+  /**
+   * The subject authenticated in one of these contexts: the "acr" claim is one of them. Otherwise the caller is asked to
+   * have the subject authenticate again (RFC 9470).
+   *
+   * @generated from field: repeated string acr_values = 7;
+   */
+  acrValues: string[];
+
+  /**
+   * The subject authenticated at most this many seconds ago, by the "auth_time" claim. Otherwise the caller is asked to
+   * have the subject authenticate again (RFC 9470). When set, at least 1: no token is younger than 0 seconds.
+   *
+   * @generated from field: optional uint32 max_age_seconds = 8;
+   */
+  maxAgeSeconds?: number | undefined;
 };
 
 /**

@@ -29,6 +29,7 @@ interface ServerFlags {
   readonly jwksMinTtlSeconds?: number;
   readonly keyGraceSeconds?: number;
   readonly tokenLifetimeSeconds?: number;
+  readonly streamRecheckSeconds?: number;
   readonly logLevel: string;
 }
 
@@ -61,6 +62,11 @@ export function addServerCommand(program: Command, context: CliContext): void {
   addSecondsFlag(command, "--jwks-max-age-seconds <n>", "max-age of the published keys (default: 300)");
   addSecondsFlag(command, "--jwks-min-ttl-seconds <n>", "shortest time the server trusts fetched keys (default: 30)");
   addSecondsFlag(command, "--key-grace-seconds <n>", "how long a new key is published before it signs (default: 600)");
+  addSecondsFlag(
+    command,
+    "--stream-recheck-seconds <n>",
+    "how long streams outlive a revoked credential (default: 30)",
+  );
   command.addOption(
     new Option("--token-lifetime-seconds <n>", "longest life of a token the server issues (default: 3600)").argParser(
       parseLifetime,

@@ -1,0 +1,81 @@
+import type { Mutant } from "./mutant.ts";
+
+const BEARER = "test/token/bearer.test.ts";
+const HOSTILE_HTTP = "test/e2e/hostile-http.test.ts";
+
+/** The Authorization header and the error surface. */
+export const mutantsG: readonly Mutant[] = [
+  {
+    id: "G1",
+    file: "src/token/bearer.ts",
+    find: "const CREDENTIALS = /^(bearer|dpop) +([A-Za-z0-9\\-._~+/]+=*)$/i;",
+    replace: "const CREDENTIALS = /^(Bearer|DPoP) +([A-Za-z0-9\\-._~+/]+=*)$/;",
+    tests: [BEARER, HOSTILE_HTTP],
+  },
+  {
+    id: "G2",
+    file: "src/token/bearer.ts",
+    find: "const CREDENTIALS = /^(bearer|dpop) +([A-Za-z0-9\\-._~+/]+=*)$/i;",
+    replace: "const CREDENTIALS = /^(bearer|dpop)\\s+([A-Za-z0-9\\-._~+/]+=*)/i;",
+    tests: [BEARER, HOSTILE_HTTP],
+  },
+  {
+    id: "G3",
+    file: "src/server/request-marks.ts",
+    find: "hasManyAuthorizations: authorizations > 1",
+    replace: "hasManyAuthorizations: false",
+    tests: ["test/server/request-marks.test.ts", HOSTILE_HTTP],
+  },
+  {
+    id: "G3",
+    file: "src/server/admission.ts",
+    find: "if (values.get(requestMarksKey)?.hasManyAuthorizations === true) {",
+    replace: "if (false) {",
+    tests: [HOSTILE_HTTP],
+  },
+  {
+    id: "G4",
+    file: "src/server/admission.ts",
+    find: 'parseCredentials(header.get("authorization"))',
+    replace:
+      'parseCredentials(header.get("authorization") ?? header.get("cookie")?.replace("access_token=", "Bearer ") ?? null)',
+    tests: [HOSTILE_HTTP],
+  },
+  {
+    id: "G5",
+    file: "src/token/bearer.ts",
+    find: "if (authorization.length > LONGEST_HEADER) {",
+    replace: "if (false) {",
+    tests: [BEARER],
+  },
+  {
+    id: "G6",
+    file: "src/connect-errors.ts",
+    find: "if (error instanceof StepUpRequiredError) {",
+    replace: `
+      if (error instanceof Error) parameters.push('error_description="' + error.message + '"');
+      if (error instanceof StepUpRequiredError) {`,
+    tests: [HOSTILE_HTTP],
+  },
+  {
+    id: "G7",
+    file: "src/connect-errors.ts",
+    find: '  challenge: "invalid_request",\n',
+    replace: "",
+    tests: [HOSTILE_HTTP],
+  },
+  {
+    id: "G8",
+    file: "src/server/upstream-errors.ts",
+    find: "if (!error.isWireError && !(error.cause instanceof TokenSourceError)) return error;",
+    replace: "if (!(error.cause instanceof TokenSourceError)) return error;",
+    tests: ["test/server/upstream-errors.test.ts"],
+  },
+  {
+    id: "G9",
+    file: "src/server/gate.ts",
+    find: 'context.responseHeader.set("connection", "close");',
+    replace: "",
+    tests: [HOSTILE_HTTP],
+  },
+];

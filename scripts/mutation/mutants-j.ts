@@ -1,0 +1,142 @@
+import type { Mutant } from "./mutant.ts";
+
+const VERIFIER = "test/verify/verifier.test.ts";
+const TOKEN_CACHE = "test/verify/token-cache.test.ts";
+const LOOK_UP_SOURCE = "test/verify/look-up-source.test.ts";
+const STREAM_GUARD = "test/server/stream-guard.test.ts";
+
+/** Verified-token cache and streams. */
+export const mutantsJ: readonly Mutant[] = [
+  {
+    id: "J1",
+    file: "src/verify/token-cache.ts",
+    find: 'hash("sha256", token, "base64url")',
+    replace: 'hash("sha256", token.split(".").toSpliced(1, 1).join("."), "base64url")',
+    tests: [VERIFIER],
+  },
+  {
+    id: "J1",
+    file: "src/verify/token-cache.ts",
+    find: 'hash("sha256", token, "base64url")',
+    replace: 'hash("sha256", token.trim(), "base64url")',
+    tests: [VERIFIER],
+  },
+  {
+    id: "J2",
+    file: "src/verify/verifier.ts",
+    find: "nowMs < window.expiresAtMs + toleranceMs &&",
+    replace: "",
+    tests: [VERIFIER],
+  },
+  {
+    id: "J2",
+    file: "src/verify/verifier.ts",
+    find: "(window.notBeforeMs === undefined || nowMs >= window.notBeforeMs - toleranceMs)",
+    replace: "true",
+    tests: [VERIFIER],
+  },
+  {
+    id: "J2",
+    file: "src/server/admission.ts",
+    find: "principal = caller instanceof Promise ? await caller : caller;\n          rule.checkCaller(principal);",
+    replace: "principal = caller instanceof Promise ? await caller : caller;",
+    tests: ["test/server/admission.test.ts"],
+  },
+  {
+    id: "J3",
+    file: "src/verify/token-cache.ts",
+    find: "max: maxEntries,",
+    replace: "",
+    tests: [VERIFIER, TOKEN_CACHE],
+  },
+  {
+    id: "J3",
+    file: "src/verify/token-cache.ts",
+    find: "maxSize: Math.max(maxEntries * CHARACTERS_PER_ENTRY, TOKEN_LIMITS.maxTokenBytes),",
+    replace: "maxSize: Number.MAX_SAFE_INTEGER,",
+    tests: [TOKEN_CACHE],
+  },
+  {
+    id: "J4",
+    file: "src/verify/jwks-source.ts",
+    find: "jwks.peekKey({ kid, alg }) === handle",
+    replace: "true",
+    tests: [VERIFIER],
+  },
+  {
+    id: "J4",
+    file: "src/verify/look-up-source.ts",
+    find: "peek(kid) === handle",
+    replace: "true",
+    tests: [LOOK_UP_SOURCE],
+  },
+  {
+    id: "J4",
+    file: "src/verify/look-up-source.ts",
+    find: "if (askedIn === generation) remember(kid, answer);",
+    replace: "remember(kid, answer);",
+    tests: [LOOK_UP_SOURCE],
+  },
+  {
+    id: "J4",
+    file: "src/verify/cold-verification.ts",
+    find: "const flight = ",
+    replace: "const flight = digest || ",
+    tests: ["test/verify/jwks-source.test.ts", LOOK_UP_SOURCE],
+  },
+  {
+    id: "J5",
+    file: "src/jwks/key-set-refresher.ts",
+    find: "if (nowMs < forcedAllowedAtMs && !forcedFailed) return;",
+    replace: "if (forcedAllowedAtMs > 0 && !forcedFailed) return;",
+    tests: ["test/jwks/jwks.test.ts"],
+  },
+  {
+    id: "J5",
+    file: "src/verify/look-up-source.ts",
+    find: "answer !== undefined && clock.monotonicMs() < answer.askedAtMs + maxAgeMs ? answer : undefined",
+    replace: "answer?.found === undefined || clock.monotonicMs() < answer.askedAtMs + maxAgeMs ? answer : undefined",
+    tests: [LOOK_UP_SOURCE],
+  },
+  {
+    id: "J5",
+    file: "src/verify/verifier.ts",
+    find: "if (isCurrentKey(key)) throw",
+    replace: "throw",
+    tests: [VERIFIER],
+  },
+  {
+    id: "J6",
+    file: "src/server/stream-guard.ts",
+    find: "runIn(endsAtMs - nowMs, () => end(createExpiredError()));",
+    replace: "",
+    tests: [STREAM_GUARD],
+  },
+  {
+    id: "J6",
+    file: "src/server/stream-guard.ts",
+    find: "if (!ending.signal.aborted && clock.nowMs() >= endsAtMs) end(createExpiredError());",
+    replace: "",
+    tests: [STREAM_GUARD],
+  },
+  {
+    id: "J6",
+    file: "src/server/stream-guard.ts",
+    find: "for (const timer of timers) timer[Symbol.dispose]();",
+    replace: "",
+    tests: ["test/server/interceptor.test.ts"],
+  },
+  {
+    id: "J7",
+    file: "src/server/interceptor.ts",
+    find: "admissions.find(call) ?? admissions.admit(call);",
+    replace: `
+      admissions.find(call) ?? {
+        rule: { method: "", source: "code", policy: {}, isPublic: true, checkCaller() {} },
+        principal: undefined,
+        token: undefined,
+        header: call.header,
+      };`,
+    tests: ["test/server/interceptor.test.ts"],
+  },
+];

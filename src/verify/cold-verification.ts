@@ -1,0 +1,76 @@
+import { TokenRejectedError } from "../errors.js";
+import type { Clock } from "../lib/clock.js";
+import { assertInWindow } from "../token/claims.js";
+import { type CompactJws, parseCompactJws } from "../token/compact-jws.js";
+import { buildPrincipal } from "./build-principal.js";
+import { type CheckedToken, checkToken } from "./check-token.js";
+import { createVerifySignature } from "./signature.js";
+import type { TrustEntry, TrustStore } from "./trust-store.js";
+import type { UsedKey, VerifiedToken } from "./verified-token.js";
+
+/** Verifies a token of which nothing is known. */
+export interface ColdVerification {
+  /**
+   * Verifies; calls with the same token at the same time share the work, and each leaves it when its signal aborts.
+   *
+   * Rejects with {@link TokenRejectedError}, {@link KeysUnavailableError}, or the signal's reason.
+   *
+   * @param digest - Of the token, all of it.
+   */
+  verify(token: string, digest: string, signal: AbortSignal | undefined): Promise<VerifiedToken>;
+}
+
+/** Collaborators of {@link createColdVerification}. */
+export interface ColdVerificationOptions {
+  readonly trusted: TrustStore;
+  readonly toleranceMs: number;
+  /** Most signature checks under way. */
+  readonly maxPending: number;
+  readonly clock: Clock;
+  /** Is told of every verified token, before anybody who waits for it. */
+  readonly onVerified: (digest: string, token: string, verified: VerifiedToken) => void;
+  /** Is told of every token whose signature is bad, and of nothing else. */
+  readonly onBadSignature: (digest: string, key: UsedKey) => void;
+}
+
+/** Creates the part of a verifier that does the work: from the outside in, and no key is asked for in vain. */
+export function createColdVerification(options: ColdVerificationOptions): ColdVerification {
+  const { trusted, toleranceMs, clock, onVerified, onBadSignature } = options;
+  const verifySignature = createVerifySignature(options.maxPending);
+
+  const verifyChecked = async (
+    digest: string,
+    token: string,
+    { jws, checked, entry }: { jws: CompactJws; checked: CheckedToken; entry: TrustEntry },
+  ): Promise<VerifiedToken> => {
+    const { settings, source } = entry;
+    const { kid, window, audience, confirmation } = checked;
+    const { key, principal: record, handle } = await source.getKey(kid, jws.alg);
+    const used: UsedKey = { entry, kid, algorithm: jws.alg, handle };
+    try {
+      await verifySignature(jws, key);
+    } catch (error) {
+      if (error instanceof TokenRejectedError) onBadSignature(digest, used);
+      throw error;
+    }
+    // The key may have been long in coming.
+    assertInWindow(window, { nowMs: clock.nowMs(), toleranceMs });
+    const { issuer, claims: names } = settings;
+    const { expiresAtMs } = window;
+    const principal = buildPrincipal({ claims: jws.payload, issuer, audience, kid, expiresAtMs }, names, record);
+    const verified: VerifiedToken = { principal, window, confirmation, key: used };
+    onVerified(digest, token, verified);
+    return verified;
+  };
+
+  return {
+    async verify(token, digest, signal) {
+      const jws = parseCompactJws(token);
+      const entry = trusted.require(jws.payload);
+      const checked = checkToken(jws, entry.settings, { nowMs: clock.nowMs(), toleranceMs });
+      // Callers who come after a key was forgotten must not share what began before.
+      const flight = `${entry.source.generation} ${digest}`;
+      return entry.flights.run(flight, () => verifyChecked(digest, token, { jws, checked, entry }), signal);
+    },
+  };
+}
