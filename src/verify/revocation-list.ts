@@ -28,6 +28,7 @@ export interface RevocationList extends Revocation {
    * @throws RangeError when the list is full. Nothing is ever dropped to make room: what was dropped would be accepted.
    */
   revoke(entry: RevocationEntry): void;
+  /** Answers at once, from memory. */
   isRevoked(query: RevocationQuery): boolean;
 }
 
