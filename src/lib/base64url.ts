@@ -5,6 +5,10 @@ const FOREIGN = 0xff;
 const VALUES = new Uint8Array(128).fill(FOREIGN);
 for (let value = 0; value < ALPHABET.length; value++) VALUES[ALPHABET.charCodeAt(value)] = value;
 
+// Browsers have no Buffer, or one that a bundler put there and that does not know base64url.
+const NATIVE: typeof Buffer | undefined =
+  globalThis.Buffer?.isEncoding?.("base64url") === true ? globalThis.Buffer : undefined;
+
 // From here on Node's own decoder is faster than the loop, by up to ten times.
 const LONG_TEXT = 128;
 
@@ -15,9 +19,7 @@ const LONG_TEXT = 128;
  * or unused bits that are not zero: such a text would be a second spelling of the same bytes.
  */
 export function decodeBase64url(text: string): Uint8Array<ArrayBuffer> | undefined {
-  // Browsers have no Buffer.
-  const native = text.length < LONG_TEXT ? undefined : globalThis.Buffer;
-  return native === undefined ? decodeByTable(text) : decodeNatively(text, native);
+  return NATIVE === undefined || text.length < LONG_TEXT ? decodeByTable(text) : decodeNatively(text, NATIVE);
 }
 
 /** Node takes any spelling, base64 and padding too: the one that it writes is the canonical one. */
@@ -50,8 +52,7 @@ function decodeByTable(text: string): Uint8Array<ArrayBuffer> | undefined {
 
 /** Encodes bytes as base64url without padding. */
 export function encodeBase64url(bytes: Uint8Array): string {
-  const native = globalThis.Buffer;
-  if (native !== undefined) return native.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64url");
+  if (NATIVE !== undefined) return NATIVE.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64url");
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");

@@ -108,6 +108,10 @@ function compile(source: string, method: DescMethod, meter: Meter, toCel: (of: P
   };
 }
 
-function filesOf(file: DescFile): readonly DescFile[] {
-  return [file, ...file.dependencies.flatMap(filesOf)];
+/** Each file once: the same one is imported along many ways. */
+function filesOf(file: DescFile, seen: Set<DescFile> = new Set()): ReadonlySet<DescFile> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const dependency of file.dependencies) filesOf(dependency, seen);
+  return seen;
 }

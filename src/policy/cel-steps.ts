@@ -1,5 +1,6 @@
 import { type CelFunc, type CelValue, isCelList, isCelMap } from "@bufbuild/cel";
 import { isReflectMessage } from "@bufbuild/protobuf/reflect";
+import { TIMES } from "./cel-types.js";
 
 /** Goes through the value it is given, and gives it back. */
 export const RANGE = "@range";
@@ -54,7 +55,7 @@ export function stepsOf({ name, target }: CelFunc, values: readonly CelValue[], 
 
 function deepSteps(value: CelValue, maxSteps: number): number {
   // Timestamps and durations alone can be compared: the checker refuses other messages wherever it sees them.
-  if (isReflectMessage(value)) return /\.(Timestamp|Duration)$/.test(value.desc.typeName) ? 1 : Infinity;
+  if (isReflectMessage(value)) return TIMES.has(value.desc.typeName) ? 1 : Infinity;
   const items = isCelMap(value) ? membersOf(value) : isCelList(value) ? value : undefined;
   if (items === undefined) return textSteps(value);
   let steps = 0;

@@ -7,7 +7,8 @@ const { BOOL, BYTES, DOUBLE, DYN, INT, STRING, UINT } = CelScalar;
 export const TIMESTAMP: CelType = objectType(TimestampSchema);
 
 const NUMBERS: ReadonlySet<string> = new Set([INT.name, UINT.name, DOUBLE.name]);
-const TIMES: ReadonlySet<string> = new Set([TimestampSchema.typeName, DurationSchema.typeName]);
+/** The messages that can be compared: times of the protobuf library itself. */
+export const TIMES: ReadonlySet<string> = new Set([TimestampSchema.typeName, DurationSchema.typeName]);
 const JSON_TYPES: ReadonlyMap<string, CelType> = new Map<string, CelType>([
   ["google.protobuf.Struct", mapType(STRING, DYN)],
   ["google.protobuf.ListValue", listType(DYN)],

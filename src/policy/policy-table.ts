@@ -10,8 +10,9 @@ import type { AccessPolicy, PolicyTable } from "./access-policy.js";
 
 type Field = keyof AccessPolicy;
 
-/** What can stand among others between the quotes of a challenge. */
-const ACR_VALUE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+/** What can stand among others between the quotes of a challenge, and is read there: clients do not read any length. */
+const ACR_VALUE = /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/;
+const ACR_LIMITS = { values: 16, characters: 2_048, maxAgeSeconds: 999_999_999 } as const;
 
 const FIELD_CHECKS: Readonly<Record<Field, (field: string, value: unknown) => void>> = {
   public: assertBoolean,
@@ -21,7 +22,7 @@ const FIELD_CHECKS: Readonly<Record<Field, (field: string, value: unknown) => vo
   orgField: assertNonEmptyString,
   condition: assertNonEmptyString,
   acrValues: assertAcrValues,
-  maxAgeSeconds: (field, value) => assertPositiveInteger(field, value as number),
+  maxAgeSeconds: assertMaxAge,
   orgs: assertNonEmptyStrings,
   allow: assertFunction,
 };
@@ -75,8 +76,22 @@ function assertAcrValues(field: string, value: unknown): void {
   assertNonEmptyStrings(field, value);
   value.forEach((entry, index) => {
     if (ACR_VALUE.test(entry)) return;
-    throw new TypeError(`${field}[${index}] must be visible ASCII without quotes and backslashes`);
+    throw new TypeError(
+      `${field}[${index}] must be visible ASCII without quotes and backslashes, 256 characters at most`,
+    );
   });
+  if (value.length > ACR_LIMITS.values || value.join(" ").length > ACR_LIMITS.characters) {
+    throw new RangeError(
+      `${field} must be at most ${ACR_LIMITS.values} values of ${ACR_LIMITS.characters} characters together`,
+    );
+  }
+}
+
+function assertMaxAge(field: string, value: unknown): void {
+  assertPositiveInteger(field, value as number);
+  if ((value as number) > ACR_LIMITS.maxAgeSeconds) {
+    throw new RangeError(`${field} must be at most ${ACR_LIMITS.maxAgeSeconds}`);
+  }
 }
 
 function isField(name: string): name is Field {

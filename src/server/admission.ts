@@ -77,8 +77,10 @@ export function createAdmissions({ verifier, rules, challenge, report }: Admissi
     description: "latchkey admission",
   });
   const { proofAlgorithms } = verifier;
-  const proofNonce = (header: Headers): string | undefined =>
-    proofAlgorithms !== undefined && isProven(header) ? verifier.proofNonce() : undefined;
+  const proofNonce = (header: Headers): string | undefined => {
+    const nonce = verifier.proofNonce();
+    return nonce !== undefined && isProven(header) ? nonce : undefined;
+  };
   const refuse: Admissions["refuse"] = (error, { method, header }, principal) => {
     report(error, method, principal?.issuer);
     const scheme = proofAlgorithms !== undefined && isProven(header) ? "DPoP" : "Bearer";

@@ -46,7 +46,10 @@ export function createAuthInterceptor(options: AuthInterceptorOptions): Intercep
   ): StreamGuard => {
     const { method, contextValues } = request;
     const { recheckMs, expiryJitterMs, expiringLeadMs, onExpiring } = streams;
-    const endsAtMs = caller.expiresAtMs + toleranceMs - Math.random() * expiryJitterMs;
+    const latestMs = caller.expiresAtMs + toleranceMs;
+    // A jitter longer than what is left would end the stream as it begins: half of the rest is its own.
+    const jitterMs = Math.min(expiryJitterMs, Math.max(0, latestMs - clock.nowMs()) / 2);
+    const endsAtMs = latestMs - Math.random() * jitterMs;
     const tell = async (): Promise<void> => onExpiring?.({ method, principal: caller, contextValues, endsAtMs });
     return createStreamGuard({
       callSignal: request.signal,

@@ -8,12 +8,14 @@ export interface StreamOptions {
   /**
    * How often the token of a running stream is verified again, in milliseconds: how long a stream may outlive the
    * revocation of its token, the end of its key, or a change of its caller's roles. Jittered, 10 % shorter at most.
-   * A check costs a hash and a look-up, or a question to the store of revocations. @defaultValue `30_000` (30 seconds)
+   * A check costs a hash and a look-up, or a question to the store of revocations;
+   * while nobody can answer it, the streams whose turn it is end as `unavailable`. @defaultValue `30_000` (30 seconds)
    */
   readonly recheckMs?: number;
   /**
    * Ends streams that began together at different times, each up to so many milliseconds before its token's expiry plus
-   * the clock tolerance, so that they are not all opened again at once. @defaultValue `0`
+   * the clock tolerance, so that they are not all opened again at once; at most half of what a token has left.
+   * @defaultValue `0`
    */
   readonly expiryJitterMs?: number;
   /**

@@ -104,7 +104,12 @@ export function authConformance(mount: MountServer, options: AuthConformanceOpti
       const { issuer, hostileTokens, echo, client } = await started;
       const subject = `caller-${crypto.randomUUID()}`;
       await rule.check({
-        ...{ kind, issuer, hostileTokens, clock, subject, timeoutMs },
+        kind,
+        issuer,
+        hostileTokens,
+        clock,
+        subject,
+        timeoutMs,
         client: client(protocol),
         observe: echo.observe,
       });
@@ -121,10 +126,10 @@ export function authConformance(mount: MountServer, options: AuthConformanceOpti
       for (const { name, run } of cases) {
         await run().catch((cause: unknown) => failures.push(toFailure(name, cause)));
       }
-      await stop();
+      await stop().catch((cause: unknown) => failures.push(toFailure("stopping the server", cause)));
       if (failures.length === 0) return;
       const list = failures.map(({ message }) => `\n- ${message}`).join("");
-      throw new AggregateError(failures, `${failures.length} of ${cases.length} cases failed:${list}`);
+      throw new AggregateError(failures, `${failures.length} failures in ${cases.length} cases:${list}`);
     },
     [Symbol.asyncDispose]: stop,
   };

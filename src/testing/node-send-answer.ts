@@ -33,5 +33,7 @@ export async function sendAnswer(
     if (response.destroyed) return;
     isMiddle = true;
   }
+  // An answer without a body has no middle: it is held before its end.
+  if (!isMiddle) await pauseAt("body");
   response.end();
 }

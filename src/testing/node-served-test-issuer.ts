@@ -90,17 +90,20 @@ export async function serveTestIssuer(options: ServeTestIssuerOptions = {}): Pro
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const issuer = await createTestIssuer({ issuer: url, ...issuerOptions });
+  const issuer = await createTestIssuer({ issuer: url, ...issuerOptions }).catch((error: unknown) => {
+    server.close();
+    throw error;
+  });
   const jwksUri = `${url}${ENDPOINT_PATHS.jwks}`;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const endpoint = findEndpoint(new URL(request.url ?? "", url).pathname);
-    const entry = endpoint && script.take(endpoint);
     requests.add(endpoint ?? "other");
     if (endpoint === undefined || (request.method !== "GET" && request.method !== "HEAD")) {
       response.writeHead(endpoint === undefined ? 404 : 405).end();
       return;
     }
+    const entry = script.take(endpoint);
     const good = await publishDocument(issuer, endpoint, { url, maxAgeSeconds });
     const isHeld = request.headers["if-none-match"] === good.headers["etag"];
     await sendAnswer(response, toWireAnswer(entry?.answer ?? (isHeld ? "not-modified" : {}), good), entry?.hold);

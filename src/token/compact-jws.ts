@@ -71,6 +71,8 @@ function parseHeader(text: string): Header {
   if (known !== undefined) return known;
   const bytes = decode(text);
   const parsed = readHeader(parseObject(bytes));
+  // That of a proof, which is no other caller's.
+  if (Object.hasOwn(parsed.header, "jwk")) return parsed;
   if (knownHeaders.size === MOST_KNOWN_HEADERS) knownHeaders.clear();
   // The same text once more, since a part of the token would keep the whole of it in memory.
   knownHeaders.set(encodeBase64url(bytes), parsed);

@@ -50,7 +50,7 @@ export function createColdVerification(options: ColdVerificationOptions): ColdVe
     try {
       await verifySignature(jws, key);
     } catch (error) {
-      if (error instanceof TokenRejectedError) onBadSignature(digest, used);
+      if (error instanceof TokenRejectedError && error.code === "ERR_TOKEN_SIGNATURE") onBadSignature(digest, used);
       throw error;
     }
     // The key may have been long in coming.

@@ -41,7 +41,8 @@ export interface DpopOptions {
   readonly replayStore?: ReplayStore;
   /**
    * The origin by which callers know this service, such as `https://jobs.example`, for a service behind a proxy that
-   * changes scheme or host. @defaultValue the origin of each request as it arrives
+   * changes scheme or host. Without it the Host that a caller names is believed: set it wherever other services accept
+   * the same tokens, for one of them could pass a fresh proof on. @defaultValue the origin of each request as it arrives
    */
   readonly origin?: string;
 }

@@ -74,6 +74,7 @@ export function fetchRevocations(url: string | URL, options: FetchRevocationsOpt
   assertFunction("options.fetch", fetch);
   const rules = { allowLoopbackHttp, allowedDomains: undefined };
   const href = parseJwksUrl(url, rules, "url");
+  options.fetch?.assertHost?.(new URL(href).hostname);
   let held: { readonly entries: readonly RevocationEntry[]; readonly validators: Validators | undefined } | undefined;
 
   const read = async (response: Response, signal: AbortSignal): Promise<readonly RevocationEntry[]> => {

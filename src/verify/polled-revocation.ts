@@ -120,7 +120,7 @@ export function createPolledRevocation(load: LoadRevocations, options: PolledRev
   } as const;
   const flights = createSingleFlight<"list", void>();
   const disposal = new AbortController();
-  let held: { readonly index: RevocationIndex; readonly askedAtMs: number } | undefined;
+  let held: { readonly entries: unknown; readonly index: RevocationIndex; readonly askedAtMs: number } | undefined;
   let nextRetryMs = createBackoff(retry);
   let timer: Disposable | undefined;
 
@@ -137,7 +137,10 @@ export function createPolledRevocation(load: LoadRevocations, options: PolledRev
       // An async function, so that a load may throw at once.
       const entries = await withDeadline((signal) => raceSignal((async () => load({ signal }))(), signal), deadline);
       outcome = "invalid";
-      held = { index: toIndex(entries, maxEntries), askedAtMs };
+      // A list that was not modified is the very same object, and nobody can have changed it.
+      const isSame = entries === held?.entries && Object.isFrozen(entries);
+      const index = held !== undefined && isSame ? held.index : toIndex(entries, maxEntries);
+      held = { entries, index, askedAtMs };
       outcome = "ok";
       nextRetryMs = createBackoff(retry);
       schedule(intervalMs);

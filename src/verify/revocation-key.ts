@@ -1,7 +1,8 @@
 import { hash } from "node:crypto";
 import type { RevocationName } from "./revocation-entry.js";
 
-const KEY_PREFIX = "latchkey:revoked:";
+/** What keys begin with unless configured otherwise. */
+export const REVOCATION_KEY_PREFIX = "latchkey:revoked:";
 
 /**
  * Gives the key under which a {@link createStoredRevocation} looks for what is revoked, for others that write to the
@@ -26,7 +27,7 @@ export function revocationKey(
   by: RevocationName,
   issuer: string,
   name: string,
-  keyPrefix: string = KEY_PREFIX,
+  keyPrefix: string = REVOCATION_KEY_PREFIX,
 ): string {
   return keyPrefix + hash("sha256", JSON.stringify([by, issuer, name]), "base64url");
 }

@@ -4,7 +4,8 @@ import type { CompactJws } from "../token/compact-jws.js";
 
 /**
  * Checks the signature of a compact JWS. Rejects with {@link TokenRejectedError} `ERR_TOKEN_SIGNATURE` unless it is good
- * for this key and for the algorithm that the token names, and with {@link KeysUnavailableError} `ERR_TOO_MANY_PENDING`.
+ * for this key and for the algorithm that the token names, with `ERR_KEY_UNUSABLE` when WebCrypto cannot use the key, and
+ * with {@link KeysUnavailableError} `ERR_TOO_MANY_PENDING`.
  */
 export type VerifySignature = (
   jws: Pick<CompactJws, "alg" | "signingInput" | "signature">,
@@ -54,14 +55,26 @@ export function createVerifySignature(maxPending: number): VerifySignature {
       if (signature.length !== (scheme.signatureBytes ?? signature.length)) throw rejected();
       // All of it is base64url: a character is a byte.
       const signed = Buffer.from(signingInput, "latin1");
-      if (!(await crypto.subtle.verify(scheme.parameters, key, signature, signed))) throw rejected();
-    } catch {
-      // Without the cause: what WebCrypto has to say about a key is not for whoever sent the token.
-      throw rejected();
+      if (!(await verifyBytes(scheme, key, signature, signed))) throw rejected();
     } finally {
       pending--;
     }
   };
+}
+
+async function verifyBytes(
+  { parameters }: Scheme,
+  key: CryptoKey,
+  signature: Uint8Array<ArrayBuffer>,
+  signed: Uint8Array<ArrayBuffer>,
+): Promise<boolean> {
+  try {
+    return await crypto.subtle.verify(parameters, key, signature, signed);
+  } catch {
+    // Without the cause: what WebCrypto has to say about a key is not for whoever sent the token. Another code than that
+    // of a bad signature, for it says nothing of this token that would be worth remembering.
+    throw new TokenRejectedError("ERR_KEY_UNUSABLE", "The signature cannot be checked with this key");
+  }
 }
 
 /** A key is for one algorithm, whatever a token says. */

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../lib/clock.js";
 import { assertFields, assertFunction, assertPositive, typeName, withoutUndefined } from "../lib/options.js";
 import type { Revocation, RevocationQuery } from "./revocation.js";
 import { forgetAtMs, parseRevocationEntry, type RevocationEntry, type RevocationMark } from "./revocation-entry.js";
-import { revocationKey } from "./revocation-key.js";
+import { REVOCATION_KEY_PREFIX, revocationKey } from "./revocation-key.js";
 
 /**
  * Where revocations are kept that several processes share: a `Map`, a `Keyv`, or a client of Redis with two functions
@@ -51,7 +51,7 @@ export interface StoredRevocation extends Revocation {
 }
 
 const DEFAULTS = {
-  keyPrefix: "latchkey:revoked:",
+  keyPrefix: REVOCATION_KEY_PREFIX,
   maxLifetimeSeconds: 24 * 60 * 60,
   clock: systemClock,
 } as const satisfies Required<StoredRevocationOptions>;
@@ -125,10 +125,13 @@ export function createStoredRevocation(
       if (typeof store.set !== "function") throw new TypeError("store must have a method set()");
       const key = keyOf(mark);
       const nowMs = clock.nowMs();
-      const ttlMs = Math.ceil(Math.min(forgetAtMs(mark, nowMs, maxLifetimeSeconds) - nowMs, LONGEST_TTL_MS));
-      if (ttlMs <= 0) return;
       const known = mark.by === "subject" ? await read(key) : Number.NEGATIVE_INFINITY;
-      const kept = await store.set(key, formatInstant(Math.max(mark.issuedBefore, known)), ttlMs);
+      // What is kept takes the place of what was known, so it has to stay for as long as that would have.
+      const issuedBefore = Math.max(mark.issuedBefore, known);
+      const forgottenAtMs = forgetAtMs({ ...mark, issuedBefore }, nowMs, maxLifetimeSeconds);
+      const ttlMs = Math.ceil(Math.min(forgottenAtMs - nowMs, LONGEST_TTL_MS));
+      if (ttlMs <= 0) return;
+      const kept = await store.set(key, formatInstant(issuedBefore), ttlMs);
       if (kept === false) throw unavailable("did not keep the revocation");
     },
   };

@@ -103,6 +103,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const telemetry = createGuardedTelemetry(options.telemetry ?? DEFAULTS.telemetry);
   assertNotNegative("clockToleranceSeconds", clockToleranceSeconds);
   assertPositiveInteger("maxPendingVerifications", maxPending);
+  if (options.revocationOptions !== undefined && revocation === undefined) {
+    throw new TypeError("revocationOptions has no effect without revocation");
+  }
   const toleranceMs = clockToleranceSeconds * 1_000;
   const dpop = options.dpop && createDpopVerifier(options.dpop, { clock, toleranceMs, maxPending });
   const checkRevocation =

@@ -45,6 +45,16 @@ describe("parsePolicyTable()", () => {
     );
   });
 
+  it("refuses demands that clients would not read from a challenge", () => {
+    const parse = (policy: AccessPolicy): unknown => parsePolicyTable({ "pkg.Service/Method": policy });
+    const values = Array.from({ length: 16 }, (_, index) => `urn:acr:${index}`);
+    expect(() => parse({ acrValues: values, maxAgeSeconds: 999_999_999 })).not.toThrow();
+    expect(() => parse({ acrValues: [...values, "urn:acr:16"] })).toThrow(RangeError);
+    expect(() => parse({ acrValues: ["a".repeat(257)] })).toThrow(TypeError);
+    expect(() => parse({ acrValues: Array.from({ length: 9 }, () => "a".repeat(256)) })).toThrow(RangeError);
+    expect(() => parse({ maxAgeSeconds: 1_000_000_000 })).toThrow(RangeError);
+  });
+
   it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])("refuses %d as an age", (maxAgeSeconds) => {
     expect(() => parsePolicyTable({ "pkg.Service/Method": { maxAgeSeconds } })).toThrow(
       expect.objectContaining({ name: "RangeError", message: expect.stringContaining("maxAgeSeconds") }),

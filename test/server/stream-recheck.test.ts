@@ -250,4 +250,23 @@ describe("expiryJitterMs", () => {
     expect(endedAtMs.filter((atMs) => atMs >= middleMs)).not.toHaveLength(0);
     expect([ended, clock.pendingTimers]).toEqual([streams.length, 0]);
   });
+
+  it("takes half of what a token has left at most, so that no stream ends as it begins", async () => {
+    auth = createAuthFor(issuer, { clock, streams: { expiryJitterMs: 1e9, recheckMs: 3_600 * SECOND } });
+    const client = createClient(EchoService, createRouterTransport(auth.routes(echo.routes)));
+    const options = await mint(LIFETIME_SECONDS);
+    const endsAtMs = (Math.floor(clock.nowMs() / SECOND) + LIFETIME_SECONDS) * SECOND + TOLERANCE_MS;
+    let over = 0;
+    const streams = Array.from({ length: 40 }, async () => {
+      const answers = client.serverStream({ orgId: "acme" }, options)[Symbol.asyncIterator]();
+      await answers.next();
+      await failureOf(answers.next());
+      over++;
+    });
+    await until(() => clock.pendingTimers >= streams.length);
+    await clock.advance(Math.floor((endsAtMs - clock.nowMs()) / 2) - 1);
+    expect(over).toBe(0);
+    await clock.advance(endsAtMs - clock.nowMs());
+    await Promise.all(streams);
+  });
 });

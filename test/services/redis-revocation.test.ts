@@ -1,4 +1,3 @@
-import { createServer, type Socket } from "node:net";
 import KeyvRedis from "@keyv/redis";
 import { Keyv } from "keyv";
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -6,6 +5,7 @@ import { createManualClock } from "../../src/testing/manual-clock.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
 import { createStoredRevocation, createVerifier, revocationKey, type Verifier } from "../../src/verify.js";
 import { openRedisStore, type RedisStore } from "../support/redis-store.js";
+import { startSilentServer } from "../support/silent-server.js";
 
 const REVOKED = { name: "TokenRejectedError", code: "ERR_TOKEN_REVOKED" };
 const UNAVAILABLE = { name: "KeysUnavailableError", code: "ERR_REVOCATION_UNAVAILABLE" };
@@ -92,26 +92,11 @@ describe("revocations in Redis", () => {
   });
 
   it("E12: refuses calls as unavailable within the time box while Redis accepts and never answers", async () => {
-    const sockets: Socket[] = [];
-    const asked = Promise.withResolvers<void>();
-    const blackHole = createServer((socket) => {
-      sockets.push(socket);
-      socket.on("error", () => {}).on("data", () => asked.resolve());
-    });
-    const port = await new Promise<number>((resolve) => {
-      blackHole.listen(0, "127.0.0.1", () => {
-        const address = blackHole.address();
-        resolve(typeof address === "object" && address !== null ? address.port : 0);
-      });
-    });
+    const { port, asked } = await startSilentServer();
     const adapter = new KeyvRedis(`redis://127.0.0.1:${port}`, { throwOnErrors: true });
     const keyv = new Keyv(adapter, { throwOnErrors: true });
     keyv.on("error", () => {});
-    onTestFinished(() => {
-      adapter.client.destroy();
-      for (const socket of sockets) socket.destroy();
-      blackHole.close();
-    });
+    onTestFinished(() => adapter.client.destroy());
     const clock = createManualClock();
     const issuer = await createTestIssuer({ clock });
     const { issuer: name, audience } = issuer;
@@ -122,7 +107,7 @@ describe("revocations in Redis", () => {
     });
     const token = await issuer.mint();
     const outcomes = Promise.allSettled([verifier.verify(token), verifier.verify(token)]);
-    await asked.promise;
+    await asked;
     await clock.advance(250);
     expect(await outcomes).toMatchObject([1, 2].map(() => ({ status: "rejected", reason: UNAVAILABLE })));
     expect(clock.pendingTimers).toBe(0);

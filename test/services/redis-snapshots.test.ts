@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { createServer, type Socket } from "node:net";
 import KeyvRedis from "@keyv/redis";
 import { jwtVerify } from "jose";
 import { Keyv } from "keyv";
@@ -10,6 +9,7 @@ import { createManualClock } from "../../src/testing/manual-clock.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
 import { type JwksServer, startJwksServer } from "../support/jwks-server.js";
 import { openRedisStore, type RedisStore } from "../support/redis-store.js";
+import { startSilentServer } from "../support/silent-server.js";
 import { startTypescript, type TypescriptProcess } from "../support/typescript-process.js";
 
 const KEY = "latchkey:jwks:acme:main";
@@ -169,26 +169,11 @@ describe("snapshots in Redis", () => {
   });
 
   it("I3: answers requests for keys while a Redis that accepts and never answers is asked", async () => {
-    const sockets: Socket[] = [];
-    const asked = Promise.withResolvers<void>();
-    const blackHole = createServer((socket) => {
-      sockets.push(socket);
-      socket.on("error", () => {}).on("data", () => asked.resolve());
-    });
-    const port = await new Promise<number>((resolve) => {
-      blackHole.listen(0, "127.0.0.1", () => {
-        const address = blackHole.address();
-        resolve(typeof address === "object" && address !== null ? address.port : 0);
-      });
-    });
+    const { port, asked } = await startSilentServer();
     const adapter = new KeyvRedis(`redis://127.0.0.1:${port}`);
     const keyv = new Keyv(adapter);
     keyv.on("error", () => {});
-    onTestFinished(() => {
-      adapter.client.destroy();
-      for (const socket of sockets) socket.destroy();
-      blackHole.close();
-    });
+    onTestFinished(() => adapter.client.destroy());
     // Time stands still: nothing that is answered here has waited for a time box.
     const clock = createManualClock();
     const registry = createJwksRegistry({
@@ -203,7 +188,7 @@ describe("snapshots in Redis", () => {
     const restoring = registry.restore().finally(() => {
       restored = true;
     });
-    await asked.promise;
+    await asked;
     for (const providerId of providers) {
       expect(await registry.resolve("acme", providerId, issuer.kid)).toMatchObject([{ kid: issuer.kid }]);
     }

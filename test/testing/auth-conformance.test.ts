@@ -143,7 +143,7 @@ describe("authConformance()", () => {
     expect(error).toBeInstanceOf(AggregateError);
     expect((error as AggregateError).message).toBe(
       [
-        `2 of ${conformance.cases.length} cases failed:`,
+        `2 failures in ${conformance.cases.length} cases:`,
         `- connect unary: ${ROLE}: expected PermissionDenied, and the call was answered`,
         `- connect unary: ${ORG}: expected PermissionDenied, and the call was answered`,
       ].join("\n"),

@@ -66,6 +66,23 @@ describe("serveTestIssuer()", () => {
     expect([issuer.requests("jwks"), issuer.requests("openid-configuration"), issuer.requests()]).toEqual([2, 0, 3]);
   });
 
+  it("uses up no scripted answer for a request of another method", async () => {
+    await using issuer = await serveTestIssuer();
+    issuer.answerNext({ status: 503 }, { endpoint: "jwks" });
+    expect((await fetch(issuer.jwksUri, { method: "POST" })).status).toBe(405);
+    expect((await fetch(issuer.jwksUri)).status).toBe(503);
+  });
+
+  it("holds an answer that has no body, too", async () => {
+    await using issuer = await serveTestIssuer();
+    const { headers } = await fetch(issuer.jwksUri);
+    using held = issuer.hold({ at: "body" });
+    const asked = fetch(issuer.jwksUri, { headers: { "if-none-match": headers.get("etag") ?? "" } });
+    await held.reached;
+    held[Symbol.dispose]();
+    expect((await asked).status).toBe(304);
+  });
+
   it("answers as scripted, each entry as often as it says, and well again after that", async () => {
     await using issuer = await serveTestIssuer();
     const before = issuer.jwks();

@@ -86,6 +86,13 @@ describe("createStoredRevocation()", () => {
     expect(ttls.length).toBe(seconds.length);
   });
 
+  it("E12: keeps what was known for as long as before when an earlier instant is revoked after a later one", async () => {
+    const revocation = create();
+    await revocation.revoke({ issuer: A, subject: "alice", issuedBefore: NOW + 3_600 });
+    await revocation.revoke({ issuer: A, subject: "alice", issuedBefore: NOW });
+    expect(ttls).toEqual([(DAY + 3_660) * 1_000, (DAY + 3_660) * 1_000]);
+  });
+
   it("E6: keeps names apart whatever they are made of, and shows nothing of them", () => {
     const text = fc.string({ maxLength: 4, unit: fc.constantFrom("a", ":", '"', ",", "[", "]", "\\") });
     const kind = fc.constantFrom("jti", "kid", "subject");

@@ -418,6 +418,10 @@ describe("createVerifier()", () => {
   });
 
   describe("revocation", () => {
+    it("refuses options about it when nobody is asked", () => {
+      expect(() => create({ revocationOptions: {} })).toThrow("revocationOptions has no effect without revocation");
+    });
+
     const REVOKED = { name: "TokenRejectedError", code: "ERR_TOKEN_REVOKED" };
 
     it.each<readonly [string, (isRevoked: boolean) => boolean | Promise<boolean>]>([
