@@ -35,7 +35,7 @@ export const mutantsA: readonly Mutant[] = [
   {
     id: "A2",
     file: "src/verify/signature.ts",
-    find: "if (!(await crypto.subtle.verify(scheme.parameters, key, signature, signed))) throw rejected();",
+    find: "if (!(await verifyBytes(scheme, key, signature, signed))) throw rejected();",
     replace: "",
     tests: [SIGNATURE],
   },
