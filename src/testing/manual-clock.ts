@@ -41,8 +41,10 @@ export function createManualClock(nowMs: number = Date.now()): ManualClock {
     return first;
   };
   const moveTo = (targetMs: number): void => {
-    wallMs += targetMs - monotonicMs;
-    monotonicMs = targetMs;
+    // Another call may have moved further while this one let others run: time does not turn back.
+    const stepMs = Math.max(0, targetMs - monotonicMs);
+    wallMs += stepMs;
+    monotonicMs += stepMs;
   };
   return {
     nowMs: () => wallMs,
@@ -57,7 +59,7 @@ export function createManualClock(nowMs: number = Date.now()): ManualClock {
       const targetMs = monotonicMs + ms;
       for (let timer = nextDue(targetMs); timer !== undefined; timer = nextDue(targetMs)) {
         timers.delete(timer);
-        moveTo(Math.max(monotonicMs, timer.dueMs));
+        moveTo(timer.dueMs);
         timer.callback();
         await settle();
       }

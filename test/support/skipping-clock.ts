@@ -16,6 +16,7 @@ export interface SkippingClock extends Clock {
 export function createSkippingClock(deadlinesMs: readonly number[], nowMs?: number): SkippingClock {
   const manual = createManualClock(nowMs);
   const waits: number[] = [];
+  let moved: Promise<void> = Promise.resolve();
   return {
     manual,
     waits,
@@ -25,8 +26,9 @@ export function createSkippingClock(deadlinesMs: readonly number[], nowMs?: numb
       const timer = manual.setTimer(callback, delayMs);
       if (!deadlinesMs.includes(delayMs)) {
         waits.push(delayMs);
-        // To a whole number: with fractions, steps that make 5 seconds may add up to a little less.
-        queueMicrotask(() => void manual.advance(Math.ceil(delayMs)));
+        // To a whole number: with fractions, steps that make 5 seconds may add up to a little less. One after another: a
+        // wait may begin while the clock still moves on by the one before.
+        moved = moved.then(() => manual.advance(Math.ceil(delayMs)));
       }
       return timer;
     },

@@ -33,4 +33,15 @@ describe("createManualClock()", () => {
   it("refuses to go back", async () => {
     await expect(createManualClock().advance(-1)).rejects.toThrow(RangeError);
   });
+
+  it("never turns back when one move begins before another has ended", async () => {
+    const clock = createManualClock(1_000);
+    const timer = Promise.withResolvers<void>();
+    clock.setTimer(() => timer.resolve(), 10);
+    const first = clock.advance(20);
+    await timer.promise;
+    const second = clock.advance(1_000);
+    await Promise.all([first, second]);
+    expect([clock.monotonicMs(), clock.nowMs()]).toEqual([1_010, 2_010]);
+  });
 });
