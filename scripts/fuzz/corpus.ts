@@ -17,7 +17,8 @@ export interface Corpus {
 }
 
 const ALGORITHMS = ["ES256", "EdDSA", "RS256"] as const satisfies readonly JwsAlgorithm[];
-const LIFETIME_SECONDS = 3 * 60 * 60;
+/** How long its tokens live, and the longest that a run may take. */
+export const LIFETIME_SECONDS = 3 * 60 * 60;
 const AUDIENCE = "https://service.test";
 
 /** What the tokens of an issuer say beside what all say. */

@@ -1,10 +1,9 @@
-import { HEADER_VALUES, ODD_VALUES, payloadValues } from "./json-values.ts";
+import { ODD_VALUES, type Values } from "./json-values.ts";
 import type { Random } from "./random.ts";
 import { TEXT_MUTATIONS } from "./text-mutations.ts";
 
 /** Name and value of a member as they stand in JSON: two members may have one name, and a name many spellings. */
 type Member = readonly [name: string, value: string];
-type Values = Readonly<Record<string, readonly string[]>>;
 type MemberMutation = (members: readonly Member[], random: Random, values: Values) => readonly Member[];
 
 const anyMember = (values: Values, random: Random): Member => {
@@ -30,12 +29,14 @@ const change = (
   return members.flatMap((member, index) => (index === at ? how(member) : [member]));
 };
 
+const setAnyMember: MemberMutation = (members, random, values) => {
+  const [name, value] = anyMember(values, random);
+  return [...members.filter((member) => member[0] !== name), [name, value]];
+};
+
 const MEMBER_MUTATIONS: readonly MemberMutation[] = [
   (members, random, values) => change(members, random, ([name]) => [[name, anyValue(name, values, random)]]),
-  (members, random, values) => {
-    const [name, value] = anyMember(values, random);
-    return [...members.filter((member) => member[0] !== name), [name, value]];
-  },
+  setAnyMember,
   (members, random, values) => [...members, anyMember(values, random)],
   (members, random, values) => [anyMember(values, random), ...members],
   (members, random) => change(members, random, () => []),
@@ -60,7 +61,7 @@ const MEMBER_MUTATIONS: readonly MemberMutation[] = [
 ];
 
 /** Changes to the text or the bytes of a JSON object. */
-const WRAPPINGS: readonly ((json: string, random: Random) => string | Uint8Array)[] = [
+const WRAPPINGS: readonly ((json: string, random: Random) => Json)[] = [
   (json, random) =>
     random.pick([`[${json}]`, `${json}${json}`, `${json} `, `\ufeff${json}`, `${json}\0`, "null", "[]", "{}"]),
   (json, random) =>
@@ -76,13 +77,58 @@ const WRAPPINGS: readonly ((json: string, random: Random) => string | Uint8Array
   },
 ];
 
-/** Changes the JSON of a header or a payload, such as to mean something else, the same, or nothing. */
-export function mutateJson(part: "header" | "payload", json: string, random: Random): string | Uint8Array {
+/** Text or bytes that are, or once were, JSON. */
+export type Json = string | Uint8Array;
+
+/** What a token is made of, before it is encoded. */
+export interface JsonParts {
+  readonly header: Json;
+  readonly payload: Json;
+}
+
+/** Gives what is to be signed of a token. */
+export function encodeParts({ header, payload }: JsonParts): string {
+  return [header, payload].map((part) => Buffer.from(part).toString("base64url")).join(".");
+}
+
+/**
+ * Changes the JSON of an object, such as to mean something else, the same, or nothing.
+ *
+ * @param values - Values to put there, by the name of their member.
+ */
+export function mutateJson(json: string, values: Values, random: Random): Json {
   if (random.chance(0.15)) return random.pick(WRAPPINGS)(json, random);
-  const values = part === "header" ? HEADER_VALUES : payloadValues(Math.floor(Date.now() / 1_000));
-  const object = JSON.parse(json) as Record<string, unknown>;
-  let members = Object.entries(object).map(([name, value]): Member => [JSON.stringify(name), JSON.stringify(value)]);
-  do members = [...random.pick(MEMBER_MUTATIONS)(members, random, values)];
+  let members = readMembers(json);
+  do members = random.pick(MEMBER_MUTATIONS)(members, random, values);
   while (members.length > 0 && random.chance(0.3));
+  return writeMembers(members);
+}
+
+/** Sets one member of an object to one of its values, and leaves the others as they are. */
+export function setMember(json: string, values: Values, random: Random): string {
+  return writeMembers(setAnyMember(readMembers(json), random, values));
+}
+
+/** Changes header, payload, or both, each in its own way. */
+export function mutateParts(
+  parts: { readonly header: string; readonly payload: string },
+  ways: { readonly header: (json: string) => Json; readonly payload: (json: string) => Json },
+  random: Random,
+): JsonParts {
+  const which = random.pick(["header", "payload", "payload", "both"]);
+  return {
+    header: which === "payload" ? parts.header : ways.header(parts.header),
+    payload: which === "header" ? parts.payload : ways.payload(parts.payload),
+  };
+}
+
+function readMembers(json: string): readonly Member[] {
+  return Object.entries(JSON.parse(json) as object).map(([name, value]) => [
+    JSON.stringify(name),
+    JSON.stringify(value),
+  ]);
+}
+
+function writeMembers(members: readonly Member[]): string {
   return `{${members.map((member) => member.join(":")).join(",")}}`;
 }

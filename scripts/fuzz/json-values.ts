@@ -1,3 +1,6 @@
+/** Values as they stand in JSON, by the name of the member that may have them. */
+export type Values = Readonly<Record<string, readonly string[]>>;
+
 /** Values to be put where others are expected, as they stand in JSON. */
 export const ODD_VALUES: readonly string[] = [
   ...["null", "true", "false", "0", "-0", "-1", "1", "1.5", "1e999", "-1e999", "1e308", "-1e308", "1e-999", "NaN"],
@@ -10,7 +13,7 @@ export const ODD_VALUES: readonly string[] = [
 ];
 
 /** Values that mean something in a header. */
-export const HEADER_VALUES: Readonly<Record<string, readonly string[]>> = {
+export const HEADER_VALUES: Values = {
   alg: [
     "ES256",
     "EdDSA",
@@ -39,7 +42,7 @@ export const HEADER_VALUES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Values that mean something in a payload; each of the times is far from every limit. */
-export function payloadValues(nowSeconds: number): Readonly<Record<string, readonly string[]>> {
+export function payloadValues(nowSeconds: number): Values {
   const times = [-90_000, -3_600, -60, 0, 60, 3_600, 86_000, 90_000].map((offset) => String(nowSeconds + offset));
   const issuers = ["es256", "eddsa", "rs256"].map((name) => `"https://${name}.test"`);
   return {

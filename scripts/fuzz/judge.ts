@@ -4,6 +4,7 @@ import type { Corpus, Original } from "./corpus.ts";
 import { describePrincipal, type Meaning, readMeaning, TOLERANCE_SECONDS } from "./model.ts";
 import type { Mutant } from "./mutant.ts";
 import { P256_ORDER, toNumber } from "./signature-mutations.ts";
+import { askTimely, TOO_SLOW } from "./timely-answer.ts";
 
 /** What became of a mutant. */
 export interface Outcome {
@@ -13,10 +14,10 @@ export interface Outcome {
   readonly violation: string | undefined;
 }
 
-/** Holds one verifier, which remembers every token it has accepted, against what must be so. */
-export interface Judge {
+/** Holds a verifier, which remembers what it has accepted, against what must be so. */
+export interface Judge<Shown> {
   /** Has the verifier look at a mutant. */
-  judge(mutant: Mutant): Promise<Outcome>;
+  judge(mutant: Shown): Promise<Outcome>;
   /** Has it look at all originals: they mean what they meant, whatever it has seen since. */
   judgeOriginals(): Promise<string | undefined>;
 }
@@ -28,13 +29,11 @@ const ALLOWED_CODES: ReadonlySet<string> = new Set([
   ...["ERR_TOKEN_BOUND", "ERR_TOKEN_SIGNATURE", "ERR_KEY_NOT_FOUND"],
 ]);
 const HEADER_CODES: ReadonlySet<string> = new Set(["ERR_CREDENTIALS_MALFORMED", "ERR_TOKEN_MALFORMED"]);
-const SLOW_MS = 250;
-const TRIES = 3;
 // Within this of a limit, either answer is right: the verifier has looked at its clock before the model does.
 const UNSURE_SECONDS = 3;
 
-/** Creates a {@link Judge}. */
-export function createJudge({ issuers, originals }: Corpus): Judge {
+/** Creates a {@link Judge} of tokens. */
+export function createTokenJudge({ issuers, originals }: Corpus): Judge<Mutant> {
   const verifier = createVerifier({
     issuers: issuers.map((issuer) => issuer.trusted()),
     clockToleranceSeconds: TOLERANCE_SECONDS,
@@ -54,8 +53,8 @@ export function createJudge({ issuers, originals }: Corpus): Judge {
   };
 
   const judge = async (mutant: Mutant): Promise<Outcome> => {
-    const answer = await ask(verifier, mutant.token);
-    if (answer === "slow") return { answer, violation: `took more than ${SLOW_MS} ms, ${TRIES} times` };
+    const answer = await askTimely(() => answerTo(verifier, mutant.token));
+    if (answer === TOO_SLOW) return { answer: "slow", violation: TOO_SLOW };
     const meant = findMeant(mutant);
     const carried = readHeader(mutant.token);
     // RFC 9110 section 11.4: more than one blank may stand between scheme and token.
@@ -98,16 +97,6 @@ function readHeader(token: string): string | undefined {
     if (error instanceof TokenRejectedError && HEADER_CODES.has(error.code)) return undefined;
     throw error;
   }
-}
-
-/** Asks again after a slow answer: the machine has other things to do as well. */
-async function ask(verifier: Verifier, token: string): Promise<Principal | Error | "slow"> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const startedMs = performance.now();
-    const answer = await answerTo(verifier, token);
-    if (performance.now() - startedMs <= SLOW_MS) return answer;
-  }
-  return "slow";
 }
 
 async function answerTo(verifier: Verifier, token: string): Promise<Principal | Error> {

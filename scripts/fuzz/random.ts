@@ -8,6 +8,11 @@ export interface Random {
   pick<T>(items: readonly T[]): T;
 }
 
+/** Gives each name as often as its share says, for a choice among them. */
+export function spread(shares: Readonly<Record<string, { readonly share: number }>>): readonly string[] {
+  return Object.entries(shares).flatMap(([name, { share }]) => Array<string>(share).fill(name));
+}
+
 /** Creates the choices of one case: those of another case do not change them, whoever works on which. */
 export function createRandom(seed: number, turn: number): Random {
   let state = (Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(turn + 1, 0xc2b2ae35)) >>> 0;

@@ -15,6 +15,8 @@ export type Answers = Readonly<Record<string, Readonly<Record<string, number>>>>
 /** What came of a share. */
 export interface Tally {
   readonly answers: Answers;
+  /** How many of the cases were about proofs. */
+  readonly proofs: number;
   /** What should not have been so, and with it what is needed to see it again. */
   readonly findings: readonly string[];
 }

@@ -54,6 +54,17 @@ export function hasTwins(text: string): boolean {
   return false;
 }
 
+/** A member of an object; undefined for what it only inherits. */
+export function own(object: JsonObject, name: string): unknown {
+  return Object.hasOwn(object, name) ? object[name] : undefined;
+}
+
+/** A member that is a text and not empty. */
+export function textOf(object: JsonObject, name: string): string | undefined {
+  const value = own(object, name);
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
 function isSound(value: unknown): boolean {
   if (typeof value === "string") return value.isWellFormed();
   if (typeof value === "number") return Number.isFinite(value);

@@ -82,3 +82,11 @@ export const respell: TextMutation = (token, random) => {
   const at = random.int(parts.length);
   return parts.with(at, random.pick(RESPELLINGS)(parts[at] ?? "", random)).join(".");
 };
+
+/** Puts a token together from its own parts and those of others. */
+export function splice(token: string, pickOther: () => string, random: Random): string {
+  const parts = [0, 1, 2].map((at) => (random.chance(0.4) ? pickOther() : token).split(".")[at]);
+  return (random.chance(0.8) ? parts : random.pick([parts.toReversed(), parts.slice(1), [...parts, ...parts]])).join(
+    ".",
+  );
+}

@@ -1,0 +1,43 @@
+/** Changes to an absolute URL that name the same by another text, or something else by nearly the same. */
+export const TARGET_CHANGES: readonly ((url: string) => string)[] = [
+  (url) => url.replace(/^[^:]+/, (scheme) => scheme.toUpperCase()),
+  (url) => url.replace(/\/\/[^/:]+/, (host) => host.toUpperCase()),
+  (url) => url.replace("https:", "http:"),
+  (url) => url.replace("http:", "https:"),
+  ...[":443", ":80", ":0443", ":8443", ":65536", ":", ".", ".other.test", "%2Eother.test", "\\@other.test"].map(
+    (suffix) => (url: string) => url.replace(/(\/\/[^/:]+)(:\d+)?/, `$1${suffix}`),
+  ),
+  ...["user@", "user:secret@", "@", "other.test/", "other.test?", "other.test#", "/", "\\"].map(
+    (prefix) => (url: string) => url.replace("//", `//${prefix}`),
+  ),
+  ...[
+    "?",
+    "?x=1&y=%zz",
+    "?user@other.test",
+    "#",
+    "#f",
+    "/",
+    "/.",
+    "/..",
+    "//",
+    "%",
+    "%00",
+    "%2F",
+    ";x",
+    "|",
+    "{x}",
+  ].map((suffix) => (url: string) => url + suffix),
+  ...["/./", "/%2e/", "//", "/x/../", "/x/%2E./", "/../", "/%2e%2e/", "\\", "/\t", "%2F"].map(
+    (slash) => (url: string) => url.replace(/(?<![:/])\/(?!\/)/, slash),
+  ),
+  (url) => url.replace(/[a-z](?=[^/]*$)/i, (letter) => `%${letter.charCodeAt(0).toString(16)}`),
+  (url) => url.replace(/[a-z](?=[^/]*$)/i, (letter) => `%25${letter.charCodeAt(0).toString(16)}`),
+  (url) => url.replace(/[a-z](?=[^/]*$)/i, (letter) => letter.toUpperCase()),
+  (url) => url.replace(/\/\/[a-z]/, (start) => `//%${start.charCodeAt(2).toString(16)}`),
+  (url) => url.replace(/%[0-9a-f]{2}/i, (octet) => octet.toLowerCase()),
+  (url) => url.replace(/%[0-9a-f]{2}/i, (octet) => String.fromCharCode(Number.parseInt(octet.slice(1), 16))),
+  (url) => url.replace(/^[^:]+:\/\/[^/]*/, ""),
+  (url) => url.replace(/^[^:]+:/, ""),
+  (url) => url.replace("//", "/"),
+  (url) => url.replace(/^[^:]+/, "ftp"),
+];
