@@ -8,6 +8,7 @@ import { type Figure, formatFigure, isKept } from "./figure.ts";
 const groups: Readonly<Record<string, () => Promise<Figure[]>>> = {
   verify: async () => (await import("./verify.ts")).measureVerify(),
   "pre-check": async () => (await import("./pre-check.ts")).measurePreCheck(),
+  conditions: async () => (await import("./conditions.ts")).measureConditions(),
   rpc: async () => (await import("./rpc.ts")).measureRpc(),
   "verified tokens": async () => (await import("./verified-tokens.ts")).measureVerifiedTokens(),
   client: async () => (await import("./client.ts")).measureClient(),

@@ -94,7 +94,11 @@ export abstract class AuthError extends Error {
 
 // Names stand on the prototypes, as those of the built-in errors do: they survive minifiers and are not printed twice.
 
-/** A token, or the header that should carry it, was rejected. */
+/**
+ * A token, or the header that should carry it, was rejected.
+ *
+ * Has no stack: strangers cause it at will, and to record one takes longer than all that is done about most bad tokens.
+ */
 export class TokenRejectedError extends AuthError {
   static {
     TokenRejectedError.prototype.name = "TokenRejectedError";
@@ -104,7 +108,11 @@ export class TokenRejectedError extends AuthError {
   readonly code: TokenRejectedCode;
 
   constructor(code: TokenRejectedCode, message: string, options?: ErrorOptions) {
+    const { stackTraceLimit } = Error;
+    // Where built-ins are frozen, this does nothing.
+    Reflect.set(Error, "stackTraceLimit", 0);
     super(message, options);
+    Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
     this.code = code;
   }
 }

@@ -13,8 +13,8 @@ export const mutantsC: readonly Mutant[] = [
   {
     id: "C2",
     file: "src/verify/token-cache.ts",
-    find: 'hash("sha256", token, "base64url")',
-    replace: 'hash("sha256", token.slice(0, token.lastIndexOf(".")), "base64url")',
+    find: 'hash("sha256", token, "binary")',
+    replace: 'hash("sha256", token.slice(0, token.lastIndexOf(".")), "binary")',
     tests: [MALLEABILITY],
   },
   {

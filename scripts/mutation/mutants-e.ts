@@ -188,6 +188,13 @@ export const mutantsE: readonly Mutant[] = [
   {
     id: "E12",
     file: "src/verify/revocation-check.ts",
+    find: "if (toleranceMs > REVOCATION_SLACK_MS) {",
+    replace: "if (false) {",
+    tests: ["test/verify/revocation-check.test.ts", "test/verify/revocation-list.test.ts"],
+  },
+  {
+    id: "E12",
+    file: "src/verify/revocation-check.ts",
     find: "const timer = clock.setTimer(() => deadline.abort(LATE), timeoutMs);",
     replace: "const timer = { [Symbol.dispose]() {} };",
     tests: ["test/verify/revocation-check.test.ts"],

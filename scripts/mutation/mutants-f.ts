@@ -79,8 +79,8 @@ export const mutantsF: readonly Mutant[] = [
   {
     id: "F7",
     file: "src/server/admission.ts",
-    find: "if (!rule.isPublic) {",
-    replace: 'if (!rule.isPublic || header.has("authorization")) {',
+    find: "if (rule.isPublic) return note(call, rule);",
+    replace: 'if (rule.isPublic && !call.header.has("authorization")) return note(call, rule);',
     tests: [PROTECT],
   },
   {

@@ -29,7 +29,7 @@ export const mutantsG: readonly Mutant[] = [
   {
     id: "G3",
     file: "src/server/admission.ts",
-    find: "if (values.get(requestMarksKey)?.hasManyAuthorizations === true) {",
+    find: "if (marks?.hasManyAuthorizations === true) {",
     replace: "if (false) {",
     tests: [HOSTILE_HTTP],
   },
@@ -74,7 +74,7 @@ export const mutantsG: readonly Mutant[] = [
   {
     id: "G9",
     file: "src/server/gate.ts",
-    find: 'context.responseHeader.set("connection", "close");',
+    find: 'responseHeader.set("connection", "close");',
     replace: "",
     tests: [HOSTILE_HTTP],
   },

@@ -10,50 +10,50 @@ export const mutantsJ: readonly Mutant[] = [
   {
     id: "J1",
     file: "src/verify/token-cache.ts",
-    find: 'hash("sha256", token, "base64url")',
-    replace: 'hash("sha256", token.split(".").toSpliced(1, 1).join("."), "base64url")',
+    find: 'hash("sha256", token, "binary")',
+    replace: 'hash("sha256", token.split(".").toSpliced(1, 1).join("."), "binary")',
     tests: [VERIFIER],
   },
   {
     id: "J1",
     file: "src/verify/token-cache.ts",
-    find: 'hash("sha256", token, "base64url")',
-    replace: 'hash("sha256", token.trim(), "base64url")',
+    find: 'hash("sha256", token, "binary")',
+    replace: 'hash("sha256", token.trim(), "binary")',
     tests: [VERIFIER],
   },
   {
     id: "J2",
     file: "src/verify/verifier.ts",
-    find: "nowMs < window.expiresAtMs + toleranceMs &&",
+    find: "nowMs < expiresAtMs + toleranceMs &&",
     replace: "",
     tests: [VERIFIER],
   },
   {
     id: "J2",
     file: "src/verify/verifier.ts",
-    find: "(window.notBeforeMs === undefined || nowMs >= window.notBeforeMs - toleranceMs)",
+    find: "(notBeforeMs === undefined || nowMs >= notBeforeMs - toleranceMs)",
     replace: "true",
     tests: [VERIFIER],
   },
   {
     id: "J2",
     file: "src/server/admission.ts",
-    find: "principal = caller instanceof Promise ? await caller : caller;\n          rule.checkCaller(principal);",
-    replace: "principal = caller instanceof Promise ? await caller : caller;",
+    find: "rule.checkCaller(principal);\n    } catch (error) {\n      throw toAnswer(error, call, principal);\n    }\n    return note",
+    replace: "    } catch (error) {\n      throw toAnswer(error, call, principal);\n    }\n    return note",
     tests: ["test/server/admission.test.ts"],
   },
   {
     id: "J3",
     file: "src/verify/token-cache.ts",
-    find: "max: maxEntries,",
+    find: "entries.size > maxEntries || ",
     replace: "",
     tests: [VERIFIER, TOKEN_CACHE],
   },
   {
     id: "J3",
     file: "src/verify/token-cache.ts",
-    find: "maxSize: Math.max(maxEntries * CHARACTERS_PER_ENTRY, TOKEN_LIMITS.maxTokenBytes),",
-    replace: "maxSize: Number.MAX_SAFE_INTEGER,",
+    find: " || characters > maxCharacters",
+    replace: "",
     tests: [TOKEN_CACHE],
   },
   {
@@ -100,7 +100,7 @@ export const mutantsJ: readonly Mutant[] = [
   },
   {
     id: "J5",
-    file: "src/verify/verifier.ts",
+    file: "src/verify/cold-verification.ts",
     find: "if (isCurrentKey(key)) throw",
     replace: "throw",
     tests: [VERIFIER],
@@ -129,9 +129,9 @@ export const mutantsJ: readonly Mutant[] = [
   {
     id: "J7",
     file: "src/server/interceptor.ts",
-    find: "admissions.find(call) ?? admissions.admit(call);",
+    find: "found ?? (await admissions.admit(call));",
     replace: `
-      admissions.find(call) ?? {
+      found ?? {
         rule: { method: "", source: "code", policy: {}, isPublic: true, checkCaller() {} },
         principal: undefined,
         token: undefined,

@@ -27,7 +27,7 @@ export function proveCalls(createProof: CreateProof, useHttpGet: boolean): Inter
   return (next) => async (req) => {
     const accessToken = BEARER.exec(req.header.get("authorization") ?? "")?.[1];
     if (accessToken === undefined) return next(req);
-    const { href: url, origin } = parseCallUrl(req.url);
+    const { href: url, origin } = targetOf(req.url);
     // Connect turns a call into a GET behind all interceptors: here it is a POST still.
     const isGet =
       useHttpGet && !req.stream && req.method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
@@ -76,6 +76,14 @@ async function sendUnary<R>(send: () => Promise<R>, sendAgain: (error: unknown) 
     const other = await sendAgain(error);
     if (other === undefined) throw error;
     return other;
+  }
+}
+
+function targetOf(url: string): URL {
+  try {
+    return parseCallUrl(url);
+  } catch (error) {
+    throw toUnsentError(error);
   }
 }
 

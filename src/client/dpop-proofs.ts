@@ -5,6 +5,7 @@ import { pickPublicMembers, type SigningKey } from "../keys/signing-key.js";
 import { jwkThumbprint } from "../keys/thumbprint.js";
 import { encodeBase64url } from "../lib/base64url.js";
 import { type Clock, systemClock } from "../lib/clock.js";
+import { digestText } from "../lib/digest-text.js";
 import { assertBoolean, assertFields } from "../lib/options.js";
 import { algorithmsForKey } from "../token/algorithms.js";
 import { proveCalls } from "./dpop-calls.js";
@@ -104,9 +105,10 @@ export function dpopProofs(options: DpopProofsOptions): DpopProofs {
   let jkt: Promise<string> | undefined;
   let hashed: { readonly token: string; readonly ath: Promise<string> } | undefined;
 
-  // Kept, for most calls carry the token of the call before, and a hash takes a third of the time of a signature.
+  // RFC 9449 section 4.2: the digest of the token's ASCII text. Kept, for most calls carry the token of the call before,
+  // and a hash takes a third of the time of a signature.
   const hashOf = (token: string): Promise<string> => {
-    if (hashed?.token !== token) hashed = { token, ath: hashToken(token) };
+    if (hashed?.token !== token) hashed = { token, ath: digestText(token) };
     return hashed.ath;
   };
 
@@ -142,9 +144,4 @@ function readPublicJwk({ algorithm, publicJwk }: SigningKey): JWK & { readonly k
   const fitting = algorithmsForKey({ kty: publicJwk?.kty, crv: publicJwk?.crv });
   if (!fitting.includes(algorithm)) throw new TypeError("key.publicJwk must be the public key of key.privateKey");
   return Object.freeze(pickPublicMembers(publicJwk)) as JWK & { readonly kty: string };
-}
-
-/** RFC 9449 section 4.2: "ath" is the SHA-256 digest of the token's ASCII text. */
-async function hashToken(token: string): Promise<string> {
-  return encodeBase64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token))));
 }

@@ -83,6 +83,8 @@ export function parseCallUrl(url: string): URL {
   try {
     return new URL(url, base);
   } catch (cause) {
-    throw new TokenSourceError("ERR_TOKEN_ORIGIN", "The URL of the call has no origin", { cause });
+    const message =
+      "The URL of the call has no origin: give the transport an absolute baseUrl, such as https://jobs.example";
+    throw new TokenSourceError("ERR_TOKEN_ORIGIN", message, { cause });
   }
 }

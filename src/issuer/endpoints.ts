@@ -1,5 +1,5 @@
 import type { KeyRing } from "../keys/key-ring.js";
-import { encodeBase64url } from "../lib/base64url.js";
+import { digestText } from "../lib/digest-text.js";
 import { assertNonEmptyString, assertNotNegative } from "../lib/options.js";
 
 /** Options of {@link createIssuerEndpoints}. */
@@ -91,10 +91,10 @@ export function createIssuerEndpoints(options: IssuerEndpointsOptions): (request
 }
 
 async function answer(request: Request, text: string, maxAgeSeconds: number): Promise<Response> {
-  const body = new TextEncoder().encode(text);
-  const etag = `"${encodeBase64url(new Uint8Array(await crypto.subtle.digest("SHA-256", body)))}"`;
+  const etag = `"${await digestText(text)}"`;
   const headers = new Headers({ "cache-control": `public, max-age=${maxAgeSeconds}`, etag });
   if (matches(request.headers.get("if-none-match"), etag)) return new Response(null, { status: 304, headers });
+  const body = new TextEncoder().encode(text);
   // RFC 7517 section 8.5 has a type of its own for key sets, which some verifiers refuse; none refuses this one.
   headers.set("content-type", "application/json");
   headers.set("content-length", String(body.byteLength));

@@ -31,7 +31,7 @@ export function createSingleFlight<K, V>(): SingleFlight<K, V> {
       }
       flight.waiting++;
       try {
-        return await raceSignal(flight.result, signal);
+        return await (signal === undefined ? flight.result : raceSignal(flight.result, signal));
       } finally {
         flight.waiting--;
       }

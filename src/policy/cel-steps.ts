@@ -13,7 +13,7 @@ const ENTRIES_PER_STEP = 16;
 const COPIES_PER_STEP = 256;
 
 // What takes several steps.
-const MATCH_PRICE = 4;
+const MATCH_PRICE = 20;
 const CONVERSION_PRICE = 32;
 const TIME_ZONE_STEPS = 100;
 /** An error is made. */

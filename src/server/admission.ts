@@ -5,14 +5,16 @@ import { TokenRejectedError } from "../errors.js";
 import { raceSignal } from "../lib/signal.js";
 import type { MethodRule } from "../policy/method-rule.js";
 import type { MethodRules } from "../policy/method-rules.js";
-import { parseCredentials } from "../token/bearer.js";
+import { type Credentials, parseCredentials } from "../token/bearer.js";
 import type { Principal } from "../token/principal.js";
 import type { TokenSender } from "../verify/token-sender.js";
 import type { Verifier } from "../verify/verifier.js";
 import { clientCertificateKey } from "./client-certificate.js";
 import { principalKey } from "./principal-key.js";
 import type { ReportRejection } from "./rejection-events.js";
-import { requestMarksKey } from "./request-marks.js";
+import { type RequestMarks, requestMarksKey } from "./request-marks.js";
+
+type Marks = RequestMarks | undefined;
 
 /** A call that has passed everything that needs no message. */
 export interface Admission {
@@ -41,11 +43,12 @@ export interface Call {
 /** Decides whether calls get in. */
 export interface Admissions {
   /**
-   * Authenticates the caller and applies the rule of the method; notes the outcome in the call's context values.
+   * Authenticates the caller and applies the rule of the method; notes the outcome in the call's context values. Gives no
+   * promise where nothing has to be waited for.
    *
-   * Rejects with the `ConnectError` to answer.
+   * Throws, or rejects with, the `ConnectError` to answer.
    */
-  admit(call: Call): Promise<Admission>;
+  admit(call: Call): Admission | Promise<Admission>;
   /** Gives the admission of this very call to this very method; undefined when it has none. */
   find(call: Call): Admission | undefined;
   /**
@@ -57,8 +60,8 @@ export interface Admissions {
   readmit(call: Call, admission: Admission): Promise<Principal | undefined>;
   /** Gives the `ConnectError` to answer for a refusal, and tells of it. */
   refuse(error: unknown, call: Pick<Call, "method" | "header">, principal?: Principal): ConnectError;
-  /** Gives the nonce that the next proof of this caller shall carry; undefined when he proves nothing. */
-  proofNonce(header: Headers): string | undefined;
+  /** Tells a caller who proves its key which nonce its next proof shall carry. */
+  offerNonce(requestHeader: Headers, responseHeader: Headers): void;
 }
 
 /** Collaborators of {@link createAdmissions}. */
@@ -77,25 +80,27 @@ export function createAdmissions({ verifier, rules, challenge, report }: Admissi
     description: "latchkey admission",
   });
   const { proofAlgorithms } = verifier;
-  const proofNonce = (header: Headers): string | undefined => {
+  const offerNonce: Admissions["offerNonce"] = (requestHeader, responseHeader) => {
     const nonce = verifier.proofNonce();
-    return nonce !== undefined && isProven(header) ? nonce : undefined;
+    if (nonce !== undefined && isProven(requestHeader)) responseHeader.set("dpop-nonce", nonce);
   };
   const refuse: Admissions["refuse"] = (error, { method, header }, principal) => {
     report(error, method, principal?.issuer);
     const scheme = proofAlgorithms !== undefined && isProven(header) ? "DPoP" : "Bearer";
     const refusal = toConnectError(error, { ...challenge, scheme, proofAlgorithms });
-    const nonce = proofNonce(header);
-    if (nonce !== undefined) refusal.metadata.set("dpop-nonce", nonce);
+    offerNonce(header, refusal.metadata);
     return refusal;
   };
-  const authenticate = (call: Call, token: string, scheme: TokenSender["scheme"]): Principal | Promise<Principal> => {
+  /** Gives what to answer for whatever ended a call: a refusal, unless the call was over before. */
+  const toAnswer = (error: unknown, call: Call, principal?: Principal): ConnectError =>
+    call.signal.aborted && error === call.signal.reason ? toAbortError(error) : refuse(error, call, principal);
+  const authenticate = (call: Call, { token, scheme }: Credentials, marks: Marks): Principal | Promise<Principal> => {
     const { signal } = call;
-    const answer = verifier.verifyNow(token, { signal, sender: toSender(call, scheme) });
+    const answer = verifier.verifyNow(token, { signal, sender: toSender(call, scheme, marks) });
     return answer instanceof Promise ? raceSignal(answer, signal) : answer;
   };
-  const readCredentials = ({ values, header }: Call): ReturnType<typeof parseCredentials> => {
-    if (values.get(requestMarksKey)?.hasManyAuthorizations === true) {
+  const readCredentials = (header: Headers, marks: Marks): Credentials => {
+    if (marks?.hasManyAuthorizations === true) {
       // Node.js keeps the first line, a proxy on the way may have judged by the last.
       throw new TokenRejectedError("ERR_CREDENTIALS_MALFORMED", "The request has several Authorization headers");
     }
@@ -105,44 +110,57 @@ export function createAdmissions({ verifier, rules, challenge, report }: Admissi
     }
     return credentials;
   };
+  const note = ({ values, header }: Call, rule: MethodRule, principal?: Principal, token?: string): Admission => {
+    const admission: Admission = { rule, principal, token, header };
+    values.set(principalKey, principal).set(admissionKey, admission);
+    return admission;
+  };
+  const admitCaller = (call: Call, rule: MethodRule, principal: Principal, token: string): Admission => {
+    try {
+      rule.checkCaller(principal);
+    } catch (error) {
+      throw toAnswer(error, call, principal);
+    }
+    return note(call, rule, principal, token);
+  };
   return {
-    async admit(call) {
-      const { method, header, values, signal } = call;
-      const rule = rules.find(method);
-      if (values.get(requestMarksKey)?.hasBadAuthority === true) {
-        throw new ConnectError("invalid host", Code.InvalidArgument);
+    admit(call) {
+      const rule = rules.find(call.method);
+      const marks = call.values.get(requestMarksKey);
+      if (marks?.hasBadAuthority === true) throw new ConnectError("invalid host", Code.InvalidArgument);
+      if (rule === undefined) {
+        throw refuse(new TypeError("The method has no policy that can be applied"), call);
       }
-      let principal: Principal | undefined;
-      let token: string | undefined;
+      if (rule.isPublic) return note(call, rule);
+      let credentials: Credentials;
+      let caller: Principal | Promise<Principal>;
       try {
-        if (rule === undefined) throw new TypeError("The method has no policy that can be applied");
-        if (!rule.isPublic) {
-          const credentials = readCredentials(call);
-          token = credentials.token;
-          const caller = authenticate(call, token, credentials.scheme);
-          principal = caller instanceof Promise ? await caller : caller;
-          rule.checkCaller(principal);
-        }
-        const admission: Admission = { rule, principal, token, header };
-        values.set(principalKey, principal).set(admissionKey, admission);
-        return admission;
+        credentials = readCredentials(call.header, marks);
+        caller = authenticate(call, credentials, marks);
       } catch (error) {
-        throw signal.aborted && error === signal.reason ? toAbortError(error) : refuse(error, call, principal);
+        throw toAnswer(error, call);
       }
+      const { token } = credentials;
+      if (!(caller instanceof Promise)) return admitCaller(call, rule, caller, token);
+      return caller.then(
+        (principal) => admitCaller(call, rule, principal, token),
+        (error) => {
+          throw toAnswer(error, call);
+        },
+      );
     },
     async readmit(call, { rule, token }) {
       if (token === undefined) return undefined;
-      const { signal } = call;
       let principal: Principal | undefined;
       try {
-        principal = await verifier.recheck(token, { signal });
+        principal = await verifier.recheck(token, { signal: call.signal });
         rule.checkCaller(principal);
         return principal;
       } catch (error) {
-        throw signal.aborted && error === signal.reason ? toAbortError(error) : refuse(error, call, principal);
+        throw toAnswer(error, call, principal);
       }
     },
-    proofNonce,
+    offerNonce,
     find(call) {
       const admission = call.values.get(admissionKey);
       // Headers are made per call: an admission under other headers is another call's, left in shared context values.
@@ -157,9 +175,13 @@ function isProven(header: Headers): boolean {
   return /^dpop /i.test(header.get("authorization") ?? "");
 }
 
-function toSender({ values, header, requestMethod, url }: Call, scheme: TokenSender["scheme"]): TokenSender {
+function toSender(
+  { values, header, requestMethod, url }: Call,
+  scheme: TokenSender["scheme"],
+  marks: Marks,
+): TokenSender {
   const certificateThumbprint = (): string | undefined =>
-    values.get(clientCertificateKey) ?? values.get(requestMarksKey)?.clientCertificate();
+    values.get(clientCertificateKey) ?? marks?.clientCertificate();
   if (scheme === "Bearer") return { scheme, certificateThumbprint };
   return { scheme, certificateThumbprint, request: { proof: header.get("dpop"), method: requestMethod, url } };
 }

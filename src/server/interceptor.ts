@@ -12,7 +12,8 @@ import { createStreamGuard, type StreamGuard } from "./stream-guard.js";
 import type { StreamSettings } from "./stream-options.js";
 import { hideUpstreamRefusal } from "./upstream-errors.js";
 
-type Next = (request: UnaryRequest | StreamRequest) => Promise<UnaryResponse | StreamResponse>;
+type AnyRequest = UnaryRequest | StreamRequest;
+type Next = (request: AnyRequest) => Promise<UnaryResponse | StreamResponse>;
 
 /** Collaborators of {@link createAuthInterceptor}. */
 export interface AuthInterceptorOptions {
@@ -38,7 +39,6 @@ export function createAuthInterceptor(options: AuthInterceptorOptions): Intercep
       throw admissions.refuse(error, call, principal);
     }
   };
-  const admit = (call: Call): Admission | Promise<Admission> => admissions.find(call) ?? admissions.admit(call);
   const openGuard = (
     request: StreamRequest,
     caller: Principal,
@@ -69,7 +69,7 @@ export function createAuthInterceptor(options: AuthInterceptorOptions): Intercep
     call: Call,
     admission: Admission,
     caller: Principal,
-  ): Promise<UnaryResponse | StreamResponse> => {
+  ): ReturnType<Next> => {
     let principal: Principal | undefined = caller;
     const guard = openGuard(request, caller, async (signal) => {
       principal = await admissions.readmit({ ...call, signal }, admission);
@@ -93,24 +93,29 @@ export function createAuthInterceptor(options: AuthInterceptorOptions): Intercep
     const answers = observedIterable(response.message, { onItem: guard.assertOpen, onError: hideUpstreamRefusal });
     return { ...response, message: abortableIterable(answers, guard.ended) };
   };
-  const passStream = async (next: Next, request: StreamRequest): Promise<UnaryResponse | StreamResponse> => {
+  const passStream = async (next: Next, request: StreamRequest): ReturnType<Next> => {
     const response = await next(request);
     if (!response.stream) return response;
     return { ...response, message: observedIterable(response.message, { onError: hideUpstreamRefusal }) };
   };
+  const passOn = (next: Next, request: AnyRequest, call: Call, admission: Admission): ReturnType<Next> => {
+    if (!request.stream) return next(request);
+    const { principal } = admission;
+    return principal === undefined ? passStream(next, request) : guardStream(next, request, call, admission, principal);
+  };
   return (next) => async (incoming) => {
     const { method, header, contextValues: values, signal, requestMethod, url } = incoming;
     const call: Call = { method, header, values, signal, requestMethod, url };
-    const found = admit(call);
-    const admission = found instanceof Promise ? await found : found;
+    const found = admissions.find(call);
+    const admission = found ?? (await admissions.admit(call));
     const { principal } = admission;
     const request = { ...incoming, contextValues: callerValues(values, principal) };
     if (!request.stream) checkMessage(call, admission, principal, request.message);
     try {
-      if (!request.stream) return await next(request);
-      return await (principal === undefined
-        ? passStream(next, request)
-        : guardStream(next, request, call, admission, principal));
+      const response = await passOn(next, request, call, admission);
+      // A gate has done so already.
+      if (found === undefined) admissions.offerNonce(header, response.header);
+      return response;
     } catch (error) {
       throw hideUpstreamRefusal(error);
     }

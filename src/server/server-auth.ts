@@ -58,9 +58,9 @@ export interface ServerAuth {
    * A `requestGate`: authenticates before the body is read. {@link ServerAuth.protect} mounts it. Alone it leaves out
    * rules about messages and the end of streams: it needs the interceptor beside it.
    *
-   * Rejects with the `ConnectError` to answer.
+   * Throws, or rejects with, the `ConnectError` to answer; gives no promise where nothing has to be waited for.
    */
-  readonly gate: (context: HandlerContext) => Promise<void>;
+  readonly gate: (context: HandlerContext) => void | Promise<void>;
   /**
    * An interceptor: applies rules about messages, ends streams whose token has expired, and authenticates calls that no
    * gate has looked at. {@link ServerAuth.protect} mounts it. Alone it is safe and not cheap: without the gate, a unary

@@ -1,6 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { type CallOptions, type Client, ConnectError } from "@connectrpc/connect";
 import type { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
+import { aborted } from "../lib/aborted.js";
 
 /** A kind of call, as descriptors of Protobuf-ES name it. */
 export type CallKind = DescMethod["methodKind"];
@@ -60,6 +61,5 @@ async function readSubjects(
 
 async function* streamOf<T>(messages: readonly T[], open: AbortSignal | undefined): AsyncGenerator<T, void, undefined> {
   yield* messages;
-  if (open === undefined || open.aborted) return;
-  await new Promise((resolve) => open.addEventListener("abort", resolve, { once: true }));
+  if (open !== undefined) await aborted(open);
 }

@@ -1,5 +1,6 @@
 import type { ConnectRouter, HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
+import { aborted } from "../lib/aborted.js";
 import { createObservation, type Observation } from "./observation.js";
 
 /** Request header that ties a call to its {@link Observation}. */
@@ -73,11 +74,4 @@ function createImplementation(begin: (context: HandlerContext) => EchoCall): Par
       for await (const request of requests) yield { text: request.text, subject: await call.receive(request) };
     },
   };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

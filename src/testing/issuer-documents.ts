@@ -1,7 +1,6 @@
-import { encodeBase64url } from "../lib/base64url.js";
+import { digestText } from "../lib/digest-text.js";
 import type { TestIssuerEndpoint } from "./answer-script.js";
 import type { GoodAnswer } from "./issuer-answer.js";
-import { toBytes } from "./raw-part.js";
 import type { TestIssuer } from "./test-issuer.js";
 
 /** Where a test issuer publishes what. */
@@ -35,11 +34,10 @@ export async function publishDocument(
           subject_types_supported: ["public"],
           id_token_signing_alg_values_supported: issuer.algorithms,
         };
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", toBytes(JSON.stringify(document))));
   const headers = {
     "content-type": "application/json",
     "cache-control": `public, max-age=${maxAgeSeconds}`,
-    etag: `"${encodeBase64url(digest)}"`,
+    etag: `"${await digestText(JSON.stringify(document))}"`,
   };
   return { document, headers };
 }

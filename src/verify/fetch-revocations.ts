@@ -1,5 +1,6 @@
-import { assertJson, fetchDocument, unusableAnswer } from "../jwks/fetch-document.js";
+import { fetchDocument, unusableAnswer } from "../jwks/fetch-document.js";
 import type { JwksFetch } from "../jwks/jwks-options.js";
+import { readJsonObject } from "../jwks/read-json-object.js";
 import { parseJwksUrl } from "../jwks/url.js";
 import { readValidators, toConditions, type Validators } from "../jwks/validators.js";
 import { type Clock, systemClock } from "../lib/clock.js";
@@ -11,9 +12,7 @@ import {
   assertPositiveInteger,
   withoutUndefined,
 } from "../lib/options.js";
-import { readLimited } from "../lib/read-limited.js";
 import { readClaim } from "../token/claims.js";
-import { parseStrictJsonObject } from "../token/strict-json.js";
 import type { LoadRevocations } from "./polled-revocation.js";
 import type { RevocationEntry } from "./revocation-entry.js";
 
@@ -79,10 +78,8 @@ export function fetchRevocations(url: string | URL, options: FetchRevocationsOpt
 
   const read = async (response: Response, signal: AbortSignal): Promise<readonly RevocationEntry[]> => {
     if (response.status === 304 && held?.validators !== undefined) return held.entries;
-    assertJson(response, SUBJECT);
-    const bytes = await readLimited(response.body, maxBodyBytes, signal);
-    if (bytes === undefined) throw unusableAnswer(SUBJECT, `was answered with more than ${maxBodyBytes} bytes`);
-    const entries = readClaim(parseStrictJsonObject(bytes) ?? {}, "revoked");
+    const list = await readJsonObject({ response, subject: SUBJECT, maxBytes: maxBodyBytes }, signal);
+    const entries = readClaim(list, "revoked");
     if (!Array.isArray(entries)) throw unusableAnswer(SUBJECT, "was answered with something that is not a list");
     held = { entries, validators: readValidators(response.headers) };
     return entries;

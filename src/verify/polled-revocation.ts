@@ -19,7 +19,8 @@ import { parseRevocationEntry, type RevocationEntry } from "./revocation-entry.j
 import { createRevocationIndex, type RevocationIndex } from "./revocation-index.js";
 
 /**
- * Gives all that is revoked at present.
+ * Gives all that is revoked at present. A token that is revoked has to be listed until a minute after it has expired, for
+ * verifiers tolerate that clocks disagree.
  *
  * @param options - A signal that aborts when nobody waits for it any more.
  */

@@ -1,10 +1,9 @@
-import { assertJson, fetchDocument, retryDelayMs, unusableAnswer } from "../jwks/fetch-document.js";
+import { fetchDocument, retryDelayMs, unusableAnswer } from "../jwks/fetch-document.js";
 import type { JwksSettings } from "../jwks/jwks-options.js";
+import { readJsonObject } from "../jwks/read-json-object.js";
 import { parseJwksUrl, type UrlRules } from "../jwks/url.js";
-import { readLimited } from "../lib/read-limited.js";
 import { retry } from "../lib/retry.js";
 import { readClaim } from "../token/claims.js";
-import { parseStrictJsonObject } from "../token/strict-json.js";
 import { listMetadataUrls } from "./metadata-urls.js";
 
 /** Whose metadata is read, and where its key set may be. */
@@ -54,13 +53,7 @@ export async function readJwksUri(
 /** Reads the document of an answer; undefined when the answer says that there is none. */
 async function readMetadata(response: Response, maxBytes: number, signal: AbortSignal): Promise<Metadata | undefined> {
   if (response.status >= 400 && response.status < 500) return undefined;
-  assertJson(response, SUBJECT);
-  const bytes = await readLimited(response.body, maxBytes, signal);
-  if (bytes === undefined) throw unusableAnswer(SUBJECT, `was answered with more than ${maxBytes} bytes`);
-  // Strict, for of two members "issuer" each reader would choose its own.
-  const metadata = parseStrictJsonObject(bytes);
-  if (metadata === undefined) throw unusableAnswer(SUBJECT, "was answered with something that is not a JSON object");
-  return metadata;
+  return readJsonObject({ response, subject: SUBJECT, maxBytes }, signal);
 }
 
 function takeJwksUri(metadata: Metadata, issuer: string, rules: UrlRules): string {

@@ -7,6 +7,7 @@ import type { Telemetry } from "../telemetry/telemetry.js";
 import { readClaim } from "../token/claims.js";
 import type { Principal } from "../token/principal.js";
 import type { Revocation, RevocationQuery } from "./revocation.js";
+import { REVOCATION_SLACK_MS } from "./revocation-entry.js";
 
 /** How a verifier asks its {@link Revocation}. */
 export interface RevocationOptions {
@@ -30,6 +31,8 @@ export interface RevocationCheckOptions extends RevocationOptions {
   readonly telemetry: Telemetry;
   /** Time of the wait. */
   readonly clock: Clock;
+  /** How long tokens are accepted after they have expired, in milliseconds. */
+  readonly toleranceMs: number;
 }
 
 /**
@@ -59,12 +62,18 @@ const DEFAULTS = {
  */
 export function createRevocationCheck(revocation: Revocation, options: RevocationCheckOptions): RevocationCheck {
   const { timeoutMs, onUnavailable, maxPending } = { ...DEFAULTS, ...withoutUndefined(options) };
-  const { telemetry, clock } = options;
+  const { telemetry, clock, toleranceMs } = options;
   assertFunction("revocation.isRevoked", revocation?.isRevoked);
   assertPositive("revocationOptions.timeoutMs", timeoutMs);
   assertPositiveInteger("revocationOptions.maxPending", maxPending);
   if (onUnavailable !== "reject" && onUnavailable !== "accept") {
     throw new TypeError('revocationOptions.onUnavailable must be "reject" or "accept"');
+  }
+  // What is forgotten while its token is still accepted is revoked no longer.
+  if (toleranceMs > REVOCATION_SLACK_MS) {
+    throw new RangeError(
+      `clockToleranceSeconds must be at most ${REVOCATION_SLACK_MS / 1_000} with revocation, got ${toleranceMs / 1_000}`,
+    );
   }
   let pending = 0;
   // Who answers at once looks at no signal, and leaves it to the next.

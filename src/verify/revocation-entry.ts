@@ -66,8 +66,11 @@ const FIELDS = {
 
 type AnyEntry = Partial<RevokedToken & RevokedKey & RevokedSubject>;
 
-/** How much longer than its tokens live an entry is remembered: clocks may disagree, and verifiers tolerate that. */
-const TOLERANCE_MS = 60 * 1_000;
+/**
+ * How much longer than its tokens live an entry is remembered: clocks may disagree, and verifiers tolerate that, by no
+ * more than this.
+ */
+export const REVOCATION_SLACK_MS: number = 60 * 1_000;
 
 /**
  * Takes an entry apart. Whatever it has that is not understood could narrow or widen what is revoked, so it is refused.
@@ -100,5 +103,5 @@ export function forgetAtMs(mark: RevocationMark, nowMs: number, maxLifetimeSecon
   if (by === "kid") return Number.POSITIVE_INFINITY;
   const lastIssuedMs = by === "jti" ? nowMs : Math.max(nowMs, issuedBefore * 1_000);
   const lastExpiryMs = expiresAt === undefined ? lastIssuedMs + maxLifetimeSeconds * 1_000 : expiresAt * 1_000;
-  return lastExpiryMs + TOLERANCE_MS;
+  return lastExpiryMs + REVOCATION_SLACK_MS;
 }

@@ -14,7 +14,8 @@ export interface RevocationQuery {
 
 /**
  * Says whether a token was taken back before its time. A port: in memory, by a list that is fetched now and then, or in
- * a store such as Redis.
+ * a store such as Redis. It has to know of a token until a minute after that has expired: no verifier that asks one
+ * tolerates more.
  *
  * Asked for every call, also with a token that was verified before, and again and again while a stream runs. An answer
  * that is no promise costs a call nothing but this function.

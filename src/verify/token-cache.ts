@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import { TOKEN_LIMITS } from "../token/compact-jws.js";
 
 /** Remembers what was found out about tokens, without remembering the tokens. */
@@ -20,6 +19,14 @@ export interface TokenCacheLimits {
   readonly maxAgeMs: number;
 }
 
+interface Entry<T> {
+  readonly value: T;
+  readonly storedAtMs: number;
+  readonly length: number;
+  /** How many entries had been placed when this one was, or was moved to the end. */
+  place: number;
+}
+
 // What is remembered grows with the token: on average 800 characters each, or fewer tokens.
 const CHARACTERS_PER_ENTRY = 800;
 
@@ -27,28 +34,54 @@ const CHARACTERS_PER_ENTRY = 800;
  * Creates a cache of what is known about tokens.
  *
  * A token is known by the SHA-256 of all its characters, never by a claim or "kid", so no two tokens share an entry. It
- * is bounded by number and by size.
+ * is bounded by number and by size: the token goes that was not asked for longest, give or take half the cache. An entry
+ * moves to the end only once half of all entries were placed after it, so that most hits read and write nothing else.
  */
 export function createTokenCache<T extends object>({ maxEntries, maxAgeMs }: TokenCacheLimits): TokenCache<T> {
-  const entries = new LRUCache<string, { readonly value: T; readonly storedAtMs: number }>({
-    max: maxEntries,
-    maxSize: Math.max(maxEntries * CHARACTERS_PER_ENTRY, TOKEN_LIMITS.maxTokenBytes),
-  });
+  const maxCharacters = Math.max(maxEntries * CHARACTERS_PER_ENTRY, TOKEN_LIMITS.maxTokenBytes);
+  const entries = new Map<string, Entry<T>>();
+  // Goes on where it stopped: begun anew, it would pass the places of all that were deleted since the Map last shrank.
+  let oldest = entries.keys();
+  let placed = 0;
+  let characters = 0;
+
+  const remove = (digest: string): void => {
+    characters -= entries.get(digest)?.length ?? 0;
+    entries.delete(digest);
+  };
+
+  const place = (digest: string, entry: Entry<T>): void => {
+    remove(digest);
+    entry.place = placed++;
+    entries.set(digest, entry);
+    characters += entry.length;
+  };
+
+  const removeOldest = (): void => {
+    let next = oldest.next();
+    if (next.done === true) {
+      oldest = entries.keys();
+      next = oldest.next();
+    }
+    if (next.done !== true) remove(next.value);
+  };
+
   return {
     get(digest, nowMs) {
       const entry = entries.get(digest);
-      return entry !== undefined && nowMs < entry.storedAtMs + maxAgeMs ? entry.value : undefined;
+      if (entry === undefined || nowMs >= entry.storedAtMs + maxAgeMs) return undefined;
+      if (placed - entry.place > maxEntries / 2) place(digest, entry);
+      return entry.value;
     },
     set(digest, value, { length, nowMs }) {
-      entries.set(digest, { value, storedAtMs: nowMs }, { size: Math.max(1, length) });
+      place(digest, { value, storedAtMs: nowMs, length, place: placed });
+      while (entries.size > maxEntries || characters > maxCharacters) removeOldest();
     },
-    delete(digest) {
-      entries.delete(digest);
-    },
+    delete: remove,
   };
 }
 
-/** Names a token without giving it away. */
+/** Names a token without giving it away: by the 32 bytes of its SHA-256, a character each. */
 export function digestToken(token: string): string {
-  return hash("sha256", token, "base64url");
+  return hash("sha256", token, "binary");
 }

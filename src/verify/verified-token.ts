@@ -1,4 +1,3 @@
-import type { TimeWindow } from "../token/claims.js";
 import type { Principal } from "../token/principal.js";
 import type { Confirmation } from "./confirmation.js";
 import type { TrustEntry } from "./trust-store.js";
@@ -6,7 +5,10 @@ import type { TrustEntry } from "./trust-store.js";
 /** A verified token: who it stands for, and what must still hold for that to be so. */
 export interface VerifiedToken {
   readonly principal: Principal;
-  readonly window: TimeWindow;
+  /** "exp", in milliseconds since the epoch. */
+  readonly expiresAtMs: number;
+  /** "nbf", in milliseconds since the epoch; undefined when there is none. */
+  readonly notBeforeMs: number | undefined;
   /** The keys that its sender has to prove. */
   readonly confirmation: Confirmation | undefined;
   readonly key: UsedKey;

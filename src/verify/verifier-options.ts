@@ -9,7 +9,7 @@ import type { TrustedIssuer } from "./trusted-issuer.js";
 export interface VerifierOptions {
   /** Whose tokens are accepted; at least one, each "iss" once. */
   readonly issuers: readonly TrustedIssuer[];
-  /** How far clocks may disagree, in seconds; may be 0. @defaultValue `5` */
+  /** How far clocks may disagree, in seconds; may be 0, and with `revocation` at most 60. @defaultValue `5` */
   readonly clockToleranceSeconds?: number;
   /** Permits `jwksUri` and `discovery` with `http:` to a loopback host, as development needs. @defaultValue `false` */
   readonly allowLoopbackHttp?: boolean;

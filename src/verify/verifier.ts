@@ -1,7 +1,6 @@
-import { AuthError, TokenRejectedError } from "../errors.js";
+import { AuthError } from "../errors.js";
 import { assertNotNegative, assertPositive, assertPositiveInteger } from "../lib/options.js";
 import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
-import { TOKEN_LIMITS } from "../token/compact-jws.js";
 import type { Principal } from "../token/principal.js";
 import { createColdVerification } from "./cold-verification.js";
 import { createDpopVerifier } from "./dpop-verifier.js";
@@ -9,7 +8,7 @@ import { createRevocationCheck } from "./revocation-check.js";
 import { createTokenCache, digestToken, type TokenCache } from "./token-cache.js";
 import { BEARER, checkSender, type TokenSender } from "./token-sender.js";
 import { createTrustStore } from "./trust-store.js";
-import { isCurrentKey, type UsedKey, type VerifiedToken } from "./verified-token.js";
+import { isCurrentKey, type VerifiedToken } from "./verified-token.js";
 import { VERIFIER_DEFAULTS as DEFAULTS, type VerifierOptions } from "./verifier-options.js";
 
 /** Options of one verification. */
@@ -50,10 +49,6 @@ export interface Verifier {
   /** Ends the timers and requests of the key caches it made itself. */
   [Symbol.asyncDispose](): Promise<void>;
 }
-
-// What is known of tokens whose signature is bad. Tiny: it spares the work for one that is sent again and again, and
-// strangers, who can make up any number of them, find nothing to fill.
-const BAD_SIGNATURES = { maxEntries: 500, maxAgeMs: 60 * 1_000 } as const;
 
 /**
  * Creates a verifier of bearer tokens: strict in form, exact in issuer and audience, keyed by "kid".
@@ -109,68 +104,70 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const toleranceMs = clockToleranceSeconds * 1_000;
   const dpop = options.dpop && createDpopVerifier(options.dpop, { clock, toleranceMs, maxPending });
   const checkRevocation =
-    revocation && createRevocationCheck(revocation, { ...options.revocationOptions, telemetry, clock });
+    revocation && createRevocationCheck(revocation, { ...options.revocationOptions, telemetry, clock, toleranceMs });
   const good = openTokenCache(options.tokenCache);
-  const bad = createTokenCache<UsedKey>(BAD_SIGNATURES);
+  let longestGood = 0;
   const trusted = createTrustStore(options.issuers, { allowLoopbackHttp, maxPending, telemetry, clock });
   const cold = createColdVerification({
     trusted,
     toleranceMs,
     maxPending,
     clock,
-    onVerified: (digest, { length }, verified) => good?.set(digest, verified, { length, nowMs: clock.monotonicMs() }),
-    onBadSignature: (digest, key) => bad.set(digest, key, { length: 1, nowMs: clock.monotonicMs() }),
+    onVerified(digest, { length }, verified) {
+      if (good === undefined) return;
+      longestGood = Math.max(longestGood, length);
+      good.set(digest, verified, { length, nowMs: clock.monotonicMs() });
+    },
   });
 
   const findGood = (digest: string): VerifiedToken | undefined => {
     const verified = good?.get(digest, clock.monotonicMs());
     if (verified === undefined) return undefined;
-    const { window, key } = verified;
+    const { expiresAtMs, notBeforeMs, key } = verified;
     const nowMs = clock.nowMs();
     const isInTime =
-      nowMs < window.expiresAtMs + toleranceMs &&
-      (window.notBeforeMs === undefined || nowMs >= window.notBeforeMs - toleranceMs);
+      nowMs < expiresAtMs + toleranceMs && (notBeforeMs === undefined || nowMs >= notBeforeMs - toleranceMs);
     if (isInTime && isCurrentKey(key)) return verified;
     good?.delete(digest);
     return undefined;
   };
 
-  const assertNotBad = (digest: string): void => {
-    const key = bad.get(digest, clock.monotonicMs());
-    if (key === undefined) return;
-    if (isCurrentKey(key)) throw new TokenRejectedError("ERR_TOKEN_SIGNATURE", "The signature does not verify");
-    // The issuer has another key by that name now, and the signature may be good for it.
-    bad.delete(digest);
+  const confirm = (
+    token: string,
+    { confirmation, key }: VerifiedToken,
+    sender: TokenSender | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> | undefined => {
+    if (sender === undefined) return undefined;
+    const mustBeBound = key.entry.settings.requireBoundTokens;
+    return checkSender({ token, confirmation, mustBeBound }, sender, dpop, signal);
   };
 
   /** What holds for one call alone, however well the token is known. */
   const admit = (
     token: string,
-    { principal, confirmation, key }: VerifiedToken,
+    verified: VerifiedToken,
     sender: TokenSender | undefined,
     signal: AbortSignal | undefined,
   ): Principal | Promise<Principal> => {
-    const answer = checkRevocation?.(principal, signal);
-    const confirm = (): Promise<void> | undefined => {
-      if (sender === undefined) return undefined;
-      const mustBeBound = key.entry.settings.requireBoundTokens;
-      // Last, for a proof counts once: it must not be used up by a call that is refused for another reason.
-      return checkSender({ token, confirmation, mustBeBound }, sender, dpop, signal);
-    };
-    if (answer !== undefined) return answer.then(confirm).then(() => principal);
-    const proven = confirm();
-    return proven === undefined ? principal : proven.then(() => principal);
+    const { principal } = verified;
+    // Before the sender, for a proof counts once: it must not be used up by a call that is refused for another reason.
+    const notRevoked = checkRevocation?.(principal, signal);
+    const confirmed =
+      notRevoked === undefined
+        ? confirm(token, verified, sender, signal)
+        : notRevoked.then(() => confirm(token, verified, sender, signal));
+    return confirmed === undefined ? principal : confirmed.then(() => principal);
   };
 
   const verifyCold = async (
     token: string,
-    digest: string,
+    digest: string | undefined,
     sender: TokenSender | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Principal> => {
     signal?.throwIfAborted();
     try {
-      assertNotBad(digest);
       const verified = await cold.verify(token, digest, signal);
       const principal = await admit(token, verified, sender, signal);
       telemetry.count("latchkey.verify.tokens", { issuer: principal.issuer, outcome: "ok" });
@@ -186,9 +183,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
     sender: TokenSender | undefined,
     signal: AbortSignal | undefined,
   ): Principal | Promise<Principal> => {
-    // Nothing as long as this was ever verified: not worth hashing.
-    const digest = token.length > TOKEN_LIMITS.maxTokenBytes ? "" : digestToken(token);
-    const verified = findGood(digest);
+    // Not worth a digest before it is parsed: nothing as long as this was ever verified.
+    const digest = token.length > longestGood ? undefined : digestToken(token);
+    const verified = digest === undefined ? undefined : findGood(digest);
     return verified === undefined ? verifyCold(token, digest, sender, signal) : admit(token, verified, sender, signal);
   };
 

@@ -355,6 +355,18 @@ describe("the interceptor of proofs on its own", () => {
     await createClient(EchoService, transports.connect([withToken, again, dpopProofs({ key }).interceptor])).unary({});
     expect(new Set(identifiers()).size).toBe(2);
   });
+
+  it.each(KINDS)("refuses a call to no origin, and says what is missing: %s", async (kind) => {
+    const { interceptor } = dpopProofs({ key });
+    const transport = createRouterTransport(echo.routes, {
+      transport: { interceptors: [withToken, interceptor], baseUrl: "/rpc" },
+    });
+    const error = await errorOf(callEcho(createClient(EchoService, transport), kind, undefined));
+    expect(error.code).toBe(Code.FailedPrecondition);
+    expect(explainAuthError(error)).toMatchObject({ reason: "TOKEN_ORIGIN", origin: "token_source" });
+    expect(error.cause).toMatchObject({ message: expect.stringContaining("give the transport an absolute baseUrl") });
+    expect(echo.calls()).toBe(0);
+  });
 });
 
 describe("where proofs go", () => {

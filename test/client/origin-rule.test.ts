@@ -73,6 +73,7 @@ describe("createOriginRule()", () => {
 
   it("refuses a URL without an origin", () => {
     expect(() => rule().permit("/pkg.Service/Method")).toThrow(notAllowed);
+    expect(() => rule().permit("/pkg.Service/Method")).toThrow("give the transport an absolute baseUrl");
     expect(() => rule().permit("")).toThrow(notAllowed);
   });
 

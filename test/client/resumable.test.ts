@@ -5,10 +5,10 @@ import { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
 import { type ResumableOptions, resumable } from "../../src/client/resumable.js";
 import { toConnectError } from "../../src/connect-errors.js";
 import { TokenRejectedError } from "../../src/errors.js";
+import { aborted } from "../../src/lib/aborted.js";
 import type { Clock } from "../../src/lib/clock.js";
 import { createManualClock } from "../../src/testing/manual-clock.js";
 import { createEchoService } from "../support/echo-service.js";
-import { aborted } from "../support/job-clients.js";
 import { PROTOCOLS, startRpcServer } from "../support/rpc-server.js";
 
 const expired = (): ConnectError => toConnectError(new TokenRejectedError("ERR_TOKEN_EXPIRED", "old"));

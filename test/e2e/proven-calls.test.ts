@@ -65,9 +65,9 @@ async function start(proofs?: ServerAuthOptions["dpop"], options: Partial<Server
 }
 
 /** A client that proves each call. */
-function provingClient(protocol: Protocol, proofs = dpop) {
+function provingClient(protocol: Protocol, proofs = dpop, { url: baseUrl } = server) {
   const interceptors = [bearerAuth(source, { dpop: proofs, clock })];
-  const options = { baseUrl: server.url, httpVersion: "2", interceptors } as const;
+  const options = { baseUrl, httpVersion: "2", interceptors } as const;
   const create = { connect: createConnectTransport, grpc: createGrpcTransport, "grpc-web": createGrpcWebTransport };
   return createClient(EchoService, create[protocol](options));
 }
@@ -143,6 +143,17 @@ describe.each(PROTOCOLS)("calls with a proof of possession over %s", (protocol) 
       const denied = ConnectError.from(await callEcho(client, kind, undefined, "other").catch((error) => error));
       expect([denied.code, denied.metadata.has("dpop-nonce")]).toEqual([Code.PermissionDenied, true]);
     }
+  });
+
+  it("are told a nonce by a server that has the interceptor alone", async () => {
+    await start({ requireNonce: true });
+    await using halfMounted = await startRpcServer("2", { routes: echo.routes, interceptors: [auth.interceptor] });
+    const client = provingClient(protocol, dpop, halfMounted);
+    const nonces: (string | null)[] = [];
+    const onHeader = (headers: Headers): void => void nonces.push(headers.get("dpop-nonce"));
+    await client.unary({ orgId: "acme" }, { onHeader });
+    for await (const _ of client.serverStream({ orgId: "acme", count: 1 }, { onHeader }));
+    expect(nonces).toEqual(Array(2).fill(expect.stringMatching(/^[\w-]+/)));
   });
 
   it.each(KINDS)("E11: are refused with a proof that was used, or is for something else: %s", async (kind) => {

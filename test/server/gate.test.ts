@@ -53,7 +53,7 @@ describe("createGate()", () => {
 
   it("leaves no caller behind when it refuses", async () => {
     const context = createContext(await issuer.mint({ claims: { roles: [] } }));
-    await expect(auth.gate(context)).rejects.toMatchObject({ code: Code.PermissionDenied });
+    await expect(async () => auth.gate(context)).rejects.toMatchObject({ code: Code.PermissionDenied });
     expect(getPrincipal(context)).toBeUndefined();
   });
 
@@ -68,18 +68,21 @@ describe("createGate()", () => {
       service: UncoveredService,
       method: UncoveredService.method.forgotten,
     });
-    await expect(auth.gate(context)).rejects.toMatchObject({ code: Code.Internal, rawMessage: "internal error" });
+    await expect(async () => auth.gate(context)).rejects.toMatchObject({
+      code: Code.Internal,
+      rawMessage: "internal error",
+    });
   });
 
   it("stops waiting for a key when the deadline has passed", async () => {
     const context = createContext(await issuer.mint(), { timeoutMs: 1 });
-    await expect(waiting.gate(context)).rejects.toMatchObject({ code: Code.DeadlineExceeded });
+    await expect(async () => waiting.gate(context)).rejects.toMatchObject({ code: Code.DeadlineExceeded });
   });
 
   it("stops waiting for a key when the peer has left", async () => {
     const peer = new AbortController();
     const context = createContext(await issuer.mint(), { requestSignal: peer.signal });
-    const refused = expect(waiting.gate(context)).rejects.toMatchObject({ code: Code.Canceled });
+    const refused = expect(async () => waiting.gate(context)).rejects.toMatchObject({ code: Code.Canceled });
     peer.abort();
     await refused;
   });

@@ -1,14 +1,15 @@
 import type { Client } from "@connectrpc/connect";
-import type { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
+import { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
+import { callEcho as tryEcho } from "../../src/testing/echo-call.js";
 
-/** The kinds of calls. */
+/** The kinds of calls, by the names of the methods that stand for them. */
 export const KINDS = ["unary", "serverStream", "clientStream", "bidiStream"] as const;
 
 /** One of {@link KINDS}. */
 export type Kind = (typeof KINDS)[number];
 
 /**
- * Calls the echo service with one message and reads the answer to its end.
+ * Calls the echo service with one message and reads the answer to its end. Rejects with the `ConnectError` of a refusal.
  *
  * @param token - Sent as a bearer token; no header when undefined.
  * @returns The subject that the handler saw.
@@ -19,22 +20,10 @@ export async function callEcho(
   token: string | undefined,
   orgId = "acme",
 ): Promise<string> {
-  const options = token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } };
-  let subject = "";
-  switch (kind) {
-    case "unary":
-      return (await client.unary({ orgId, text: "hi" }, options)).subject;
-    case "serverStream":
-      for await (const answer of client.serverStream({ orgId, text: "hi", count: 2 }, options)) {
-        subject = answer.subject;
-      }
-      return subject;
-    case "clientStream":
-      return (await client.clientStream(items({ orgId, text: "hi" }), options)).subject;
-    case "bidiStream":
-      for await (const answer of client.bidiStream(items({ orgId, text: "hi" }), options)) subject = answer.subject;
-      return subject;
-  }
+  const headers: HeadersInit = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const outcome = await tryEcho(client, EchoService.method[kind].methodKind, { orgIds: [orgId], headers });
+  if ("error" in outcome) throw outcome.error;
+  return outcome.subjects.at(-1) ?? "";
 }
 
 /** Gives the items one after another. */

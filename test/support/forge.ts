@@ -1,14 +1,18 @@
 import { createHmac } from "node:crypto";
-import { bytesOf, encodePart } from "./raw-token.js";
+import { encodePart, type RawPart } from "../../src/testing/raw-part.js";
 
 /** Puts a compact JWS together from anything, with any signature. */
-export function forge(header: unknown, payload: unknown, signature: string | Uint8Array = ""): string {
-  const bytes = typeof signature === "string" ? bytesOf(signature) : new Uint8Array(signature);
-  return `${signingInput(header, payload)}.${encodePart(bytes)}`;
+export function forge(header: RawPart, payload: RawPart, signature: string | Uint8Array = ""): string {
+  return `${signingInput(header, payload)}.${encodePart(signature)}`;
+}
+
+/** A token with a signature of 64 bytes that verifies under no key. */
+export function unsignedToken({ header, payload }: { readonly header: RawPart; readonly payload: RawPart }): string {
+  return forge(header, payload, new Uint8Array(64));
 }
 
 /** Puts a compact JWS together and signs it with HMAC, whatever its header says. */
-export function forgeHmac(header: unknown, payload: unknown, key: string | Uint8Array): string {
+export function forgeHmac(header: RawPart, payload: RawPart, key: string | Uint8Array): string {
   const signature = createHmac("sha256", key).update(signingInput(header, payload)).digest();
   return forge(header, payload, signature);
 }
@@ -24,7 +28,6 @@ export function takeApart(token: string): {
   return { header: parse(header), payload: parse(payload), signature: Buffer.from(signature, "base64url") };
 }
 
-function signingInput(header: unknown, payload: unknown): string {
-  const encode = (part: unknown): string => encodePart(typeof part === "string" ? bytesOf(part) : part);
-  return `${encode(header)}.${encode(payload)}`;
+function signingInput(header: RawPart, payload: RawPart): string {
+  return `${encodePart(header)}.${encodePart(payload)}`;
 }

@@ -71,11 +71,3 @@ export function away(): ConnectError {
 export function leaseNotHeld(): ConnectError {
   return new ConnectError("the lease is not held", Code.FailedPrecondition);
 }
-
-/** Resolves when a signal aborts. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}

@@ -1,5 +1,5 @@
+import { encodePart } from "../../src/testing/raw-part.js";
 import { takeApart } from "./forge.js";
-import { encodePart } from "./raw-token.js";
 
 /** Order of the base point of P-256. */
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;

@@ -13,8 +13,8 @@ import { type OtelTelemetryOptions, otelTelemetry } from "../../src/otel.js";
 import { createManualClock } from "../../src/testing/manual-clock.js";
 import { createTestIssuer } from "../../src/testing/test-issuer.js";
 import { createVerifier } from "../../src/verify.js";
+import { unsignedToken } from "../support/forge.js";
 import { startJwksServer } from "../support/jwks-server.js";
-import { unsignedToken } from "../support/raw-token.js";
 
 /** A reader that is asked, as an exporter that is scraped would be. */
 class AskedReader extends MetricReader {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { toBytes } from "../../src/testing/raw-part.js";
 import { MAX_JSON_DEPTH, parseStrictJsonObject } from "../../src/token/strict-json.js";
-import { bytesOf } from "../support/raw-token.js";
 
 describe("parseStrictJsonObject()", () => {
   it("gives what JSON.parse gives for every object within the depth", () => {
@@ -10,7 +10,7 @@ describe("parseStrictJsonObject()", () => {
         fc.dictionary(fc.string({ unit: "grapheme" }), fc.jsonValue({ maxDepth: MAX_JSON_DEPTH - 2 })),
         (object) => {
           const text = JSON.stringify(object);
-          expect(parseStrictJsonObject(bytesOf(text))).toEqual(JSON.parse(text));
+          expect(parseStrictJsonObject(toBytes(text))).toEqual(JSON.parse(text));
         },
       ),
     );
@@ -29,7 +29,7 @@ describe("parseStrictJsonObject()", () => {
     }));
     fc.assert(
       fc.property(object, ({ json, isUnique }) => {
-        const parsed = parseStrictJsonObject(bytesOf(json));
+        const parsed = parseStrictJsonObject(toBytes(json));
         expect(parsed).toEqual(isUnique ? JSON.parse(json) : undefined);
       }),
       { numRuns: 500 },
@@ -38,7 +38,7 @@ describe("parseStrictJsonObject()", () => {
 
   it("takes as many values as it may, and refuses one more", () => {
     const takes = (json: string, maxValues: number): boolean =>
-      parseStrictJsonObject(bytesOf(json), { maxValues }) !== undefined;
+      parseStrictJsonObject(toBytes(json), { maxValues }) !== undefined;
     for (const json of ['{"a":1,"b":2,"c":3}', '{"a":[1,2]}', '{"a":{"b":{}}}', '{"a":"1,2,3[{","b":[3]}']) {
       expect([takes(json, 3), takes(json, 2)]).toEqual([true, false]);
     }

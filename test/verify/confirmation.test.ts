@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { encodeBase64url } from "../../src/lib/base64url.js";
 import { parseCompactJws } from "../../src/token/compact-jws.js";
 import { certificateThumbprint, readConfirmation } from "../../src/verify/confirmation.js";
-import { unsignedToken } from "../support/raw-token.js";
+import { unsignedToken } from "../support/forge.js";
 import { createSelfSigned } from "../support/self-signed.js";
 
 const ONE = encodeBase64url(new Uint8Array(32).fill(1));

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { exportJWK, type JWK } from "jose";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../src/lib/clock.js";
 import { createDpopKeys } from "../../src/verify/dpop-keys.js";
 import { jwkThumbprint } from "../../src/verify/jwk-thumbprint.js";
@@ -10,8 +10,8 @@ const INVALID = { name: "TokenRejectedError", code: "ERR_PROOF_INVALID" };
 type Members = Readonly<Record<string, unknown>>;
 
 /** Asks for a key under its own thumbprint, as if a token were bound to it. */
-function ask(jwk: Members, algorithm: string, keys = createDpopKeys(10)): Promise<CryptoKey> {
-  return keys.getKey(jwk, jwkThumbprint(jwk) ?? "", algorithm);
+async function ask(jwk: Members, algorithm: string, keys = createDpopKeys(10)): Promise<CryptoKey> {
+  return keys.requireBound(jwk, jwkThumbprint(jwk) ?? "", algorithm)();
 }
 
 describe("createDpopKeys()", () => {
@@ -22,6 +22,10 @@ describe("createDpopKeys()", () => {
     mallory = await createProver(systemClock);
   });
 
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
   it("gives the key of a proof for verifying, with or without what browsers and libraries write beside it", async () => {
     for (const extra of [{}, { kid: "a b", alg: "ES256", use: "sig" }, { key_ops: ["verify"], ext: true }]) {
       const key = await ask({ ...alice.jwk, ...extra }, "ES256");
@@ -29,18 +33,25 @@ describe("createDpopKeys()", () => {
     }
   });
 
-  it("A7: refuses a key that the token is not bound to", async () => {
+  it("A7: refuses a key that the token is not bound to, without importing it", async () => {
+    const imports = vi.spyOn(crypto.subtle, "importKey");
     const keys = createDpopKeys(10);
-    await expect(keys.getKey({ ...mallory.jwk }, alice.thumbprint, "ES256")).rejects.toMatchObject(INVALID);
-    await keys.getKey({ ...alice.jwk }, alice.thumbprint, "ES256");
-    await expect(keys.getKey({ ...mallory.jwk }, alice.thumbprint, "ES256")).rejects.toMatchObject(INVALID);
-    await expect(keys.getKey({ ...alice.jwk }, mallory.thumbprint, "ES256")).rejects.toMatchObject(INVALID);
+    const refused = (jwk: Members, thumbprint: string): void => {
+      expect(() => keys.requireBound({ ...jwk }, thumbprint, "ES256")).toThrow(expect.objectContaining(INVALID));
+    };
+    refused(mallory.jwk, alice.thumbprint);
+    expect(imports).not.toHaveBeenCalled();
+    await ask({ ...alice.jwk }, "ES256", keys);
+    refused(mallory.jwk, alice.thumbprint);
+    refused(alice.jwk, mallory.thumbprint);
+    expect(imports).toHaveBeenCalledOnce();
   });
 
   it("A7: refuses a key that lacks a member, whatever the token is bound to", async () => {
     for (const thumbprint of [alice.thumbprint, "", "undefined"]) {
       const { y: _, ...half } = alice.jwk;
-      await expect(createDpopKeys(10).getKey(half, thumbprint, "ES256")).rejects.toMatchObject(INVALID);
+      const asked = (): unknown => createDpopKeys(10).requireBound(half, thumbprint, "ES256");
+      expect(asked).toThrow(expect.objectContaining(INVALID));
     }
   });
 
@@ -69,8 +80,8 @@ describe("createDpopKeys()", () => {
   });
 
   it("A2: refuses a symmetric key", async () => {
-    const jwk = { kty: "oct", k: "AA" };
-    await expect(createDpopKeys(1).getKey(jwk, alice.thumbprint, "ES256")).rejects.toMatchObject(INVALID);
+    await expect(ask({ kty: "oct", k: "AA" }, "ES256")).rejects.toMatchObject(INVALID);
+    await expect(ask({ ...alice.jwk, kty: "oct" }, "ES256")).rejects.toMatchObject(INVALID);
   });
 
   it("C4, C5: refuses an RSA key that is short or makes forging easy", async () => {
@@ -102,6 +113,28 @@ describe("createDpopKeys()", () => {
     const both = await Promise.all([ask({ ...alice.jwk }, "ES256", keys), ask({ ...alice.jwk }, "ES256", keys)]);
     expect(both[1]).toBe(both[0]);
     expect(await ask({ ...alice.jwk }, "ES256", keys)).toBe(both[0]);
+  });
+
+  it("imports an RSA key once for each algorithm that it proves with, not for those it could", async () => {
+    const jwk = generateKeyPairSync("rsa", { modulusLength: 2_048 }).publicKey.export({ format: "jwk" });
+    const imports = vi.spyOn(crypto.subtle, "importKey");
+    const keys = createDpopKeys(10);
+    for (const algorithm of ["PS256", "RS256"]) {
+      imports.mockClear();
+      const key = await ask({ ...jwk }, algorithm, keys);
+      expect(key.algorithm.name).toBe(algorithm === "PS256" ? "RSA-PSS" : "RSASSA-PKCS1-v1_5");
+      expect(await ask({ ...jwk }, algorithm, keys)).toBe(key);
+      expect(imports).toHaveBeenCalledOnce();
+    }
+  });
+
+  it("A4: refuses an RSA key for another algorithm than it states, known for that one or not", async () => {
+    const jwk = generateKeyPairSync("rsa", { modulusLength: 2_048 }).publicKey.export({ format: "jwk" });
+    const keys = createDpopKeys(10);
+    const stated = { ...jwk, alg: "PS256" };
+    await expect(ask(stated, "RS256", keys)).rejects.toMatchObject(INVALID);
+    await expect(ask(stated, "PS256", keys)).resolves.toBeDefined();
+    await expect(ask(stated, "RS256", keys)).rejects.toMatchObject(INVALID);
   });
 
   it("forgets the key that was not used for longest, and takes one place for all variants of a key", async () => {

@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.js";
 import { createDpopVerifier, type DpopOptions, type DpopVerifier } from "../../src/verify/dpop-verifier.js";
 import { createMemoryReplayStore } from "../../src/verify/memory-replay-store.js";
@@ -24,6 +24,9 @@ describe("createDpopVerifier()", () => {
   });
   beforeEach(() => {
     clock = createManualClock(1_800_000_000_000);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
   });
   function create(options: DpopOptions = {}, maxPending?: number): DpopVerifier {
     const context = { clock, toleranceMs: TOLERANCE_MS, ...(maxPending !== undefined && { maxPending }) };
@@ -272,6 +275,15 @@ describe("createDpopVerifier()", () => {
     await expect(verifier.check(await alice.call({ claims: { iat: 0 } }))).rejects.toMatchObject(INVALID);
     const stolen = { ...(await mallory.call()), thumbprint: alice.thumbprint };
     await expect(verifier.check(stolen)).rejects.toMatchObject(INVALID);
+  });
+
+  it("imports no key and checks no signature before the nonce is found recent", async () => {
+    const verifier = create({ requireNonce: true });
+    const work = [vi.spyOn(crypto.subtle, "importKey"), vi.spyOn(crypto.subtle, "verify")];
+    await expect(verifier.check(await alice.call())).rejects.toMatchObject(NONCE);
+    for (const spy of work) expect(spy).not.toHaveBeenCalled();
+    await verifier.check(await alice.call({ claims: { nonce: verifier.nonce() } }));
+    for (const spy of work) expect(spy).toHaveBeenCalledOnce();
   });
 
   it("compares the URL with the origin by which callers know the service, and only with that", async () => {

@@ -9,8 +9,9 @@ import type { Revocation, RevocationQuery } from "../../src/verify/revocation.js
 import {
   createRevocationCheck,
   type RevocationCheck,
-  type RevocationOptions,
+  type RevocationCheckOptions,
 } from "../../src/verify/revocation-check.js";
+import { createRevocationList } from "../../src/verify/revocation-list.js";
 import { createPrincipal } from "../support/principals.js";
 
 type Answer = Revocation["isRevoked"];
@@ -30,7 +31,7 @@ describe("createRevocationCheck()", () => {
   });
   afterEach(() => expect(clock.pendingTimers).toBe(0));
 
-  function create(isRevoked: Answer, options: RevocationOptions = {}): RevocationCheck {
+  function create(isRevoked: Answer, options: Partial<RevocationCheckOptions> = {}): RevocationCheck {
     const telemetry = {
       count: (name: string, labels?: Labels) => {
         expect(name).toBe("latchkey.verify.revocation_unavailable");
@@ -38,7 +39,7 @@ describe("createRevocationCheck()", () => {
       },
       record() {},
     };
-    return createRevocationCheck({ isRevoked }, { ...options, telemetry, clock });
+    return createRevocationCheck({ isRevoked }, { toleranceMs: 0, ...options, telemetry, clock });
   }
   /** What a check came to, at once or later. */
   const outcome = async (check: RevocationCheck, principal: Principal = caller, signal?: AbortSignal) => {
@@ -265,5 +266,20 @@ describe("createRevocationCheck()", () => {
     expect(() => create(answer, { timeoutMs: 0 })).toThrow(/timeoutMs must be a positive/);
     expect(() => create(answer, { maxPending: 1.5 })).toThrow(/maxPending must be an integer/);
     expect(() => create(answer, { onUnavailable: "ignore" as "accept" })).toThrow(/onUnavailable must be "reject" or/);
+  });
+
+  it("E12: refuses to serve a verifier that accepts tokens for longer than their revocation is remembered", async () => {
+    const nowMs = 1_700_000_000_000;
+    clock = createManualClock(nowMs);
+    const list = createRevocationList({ maxEntries: 1, clock });
+    const check = create(list.isRevoked, { toleranceMs: 60_000 });
+    list.revoke({ issuer: caller.issuer, jti: "secret-jti", expiresAt: nowMs / 1_000 });
+    await clock.advance(59_999);
+    // Has it make room, if there is anything that it may forget.
+    expect(() => list.revoke({ issuer: caller.issuer, jti: "other" })).toThrow(RangeError);
+    expect(await outcome(check)).toMatchObject(REVOKED);
+    expect(() => create(list.isRevoked, { toleranceMs: 60_001 })).toThrow(
+      "clockToleranceSeconds must be at most 60 with revocation, got 60.001",
+    );
   });
 });

@@ -4,6 +4,7 @@ import { createManualClock } from "../../src/testing/manual-clock.js";
 import type { RevocationQuery } from "../../src/verify/revocation.js";
 import type { RevocationEntry } from "../../src/verify/revocation-entry.js";
 import { createRevocationList } from "../../src/verify/revocation-list.js";
+import { createVerifier, type Verifier } from "../../src/verify/verifier.js";
 
 const NOW = 1_800_000_000;
 const DAY = 24 * 60 * 60;
@@ -124,6 +125,17 @@ describe("createRevocationList()", () => {
     await clock.advance(70_000);
     list.revoke({ issuer: A, jti: "t2" });
     expect(list.isRevoked(query())).toBe(false);
+  });
+
+  it("E12: serves no verifier that accepts tokens for longer than it remembers them", async () => {
+    const open = (clockToleranceSeconds: number): Verifier =>
+      createVerifier({
+        issuers: [{ issuer: A, audience: "jobs", algorithms: ["ES256"], findKey: async () => undefined }],
+        revocation: createRevocationList(),
+        clockToleranceSeconds,
+      });
+    await open(60)[Symbol.asyncDispose]();
+    expect(() => open(61)).toThrow("clockToleranceSeconds must be at most 60 with revocation, got 61");
   });
 
   it("refuses options that cannot be used, by name", () => {

@@ -184,7 +184,7 @@ describe("createStoredRevocation()", () => {
 
   it("E12: does not wait for a store that answers no more", async () => {
     store = { get: () => new Promise(() => {}) };
-    const check = createRevocationCheck(create(), { telemetry: noTelemetry, clock });
+    const check = createRevocationCheck(create(), { telemetry: noTelemetry, clock, toleranceMs: 0 });
     const ended = Promise.allSettled(Array.from({ length: 3 }, () => check(createPrincipal())));
     await clock.advance(250);
     expect(await ended).toMatchObject([1, 2, 3].map(() => ({ status: "rejected", reason: UNAVAILABLE })));

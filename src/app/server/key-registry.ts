@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { JwksEvent } from "../../jwks/jwks-event.js";
 import { createJwksRegistry, type JwksRegistry, type JwksRegistryEvent } from "../../jwks/jwks-registry.js";
 import type { SnapshotOptions } from "../../jwks/snapshot-store.js";
+import { notify } from "../../lib/notify.js";
 import type { TrustedIssuer } from "../../verify/trusted-issuer.js";
 import { loadPart } from "../load-part.js";
 import { nameProviders } from "./provider-names.js";
@@ -61,7 +62,7 @@ async function openSnapshots(
  * Nothing is fetched yet.
  *
  * Issuers with `discovery` say themselves where their keys are, and may say otherwise tomorrow, while a registration is
- * what operators have decided: they are not registered and keep caches of their own, which tell the log the same things.
+ * what operators have decided: they are not registered and keep caches of their own, which tell the log the same things, and their own listener too.
  *
  * @throws TypeError or RangeError naming the option of an issuer that cannot be used.
  */
@@ -74,7 +75,11 @@ export function registerTrustedIssuers(
   return issuers.map((trusted, index) => {
     const providerId = names[index] ?? "";
     if (trusted.discovery === undefined) return register(registry, trusted, TRUST_TENANT, providerId);
-    const onEvent = (event: JwksEvent): void => logEvent(log, { ...event, tenantId: TRUST_TENANT, providerId });
+    const { onEvent: tell = () => {} } = trusted.jwksOptions ?? {};
+    const onEvent = (event: JwksEvent): void => {
+      logEvent(log, { ...event, tenantId: TRUST_TENANT, providerId });
+      notify(tell, event);
+    };
     return { ...trusted, jwksOptions: { allowLoopbackHttp: true, ...trusted.jwksOptions, onEvent } };
   });
 }

@@ -3,9 +3,10 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { JobState, type StreamJobEventsResponseSchema } from "#gen/latchkey/jobs/v1/jobs_pb.js";
 import { followJob } from "../../../src/app/cli/follow-job.js";
+import { aborted } from "../../../src/lib/aborted.js";
 import { createManualClock, type ManualClock } from "../../../src/testing/manual-clock.js";
 import { startChildScript } from "../../support/child-script.js";
-import { aborted, away, connectJobClients, tokenExpired } from "../../support/job-clients.js";
+import { away, connectJobClients, tokenExpired } from "../../support/job-clients.js";
 
 type Item = NonNullable<MessageInitShape<typeof StreamJobEventsResponseSchema>["item"]>;
 

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { JobEventSchema, OutputStream } from "#gen/latchkey/jobs/v1/jobs_pb.js";
 import { createCliContext } from "../../../src/app/cli/cli-context.js";
 import { noteEvent, showOutput } from "../../../src/app/cli/show-event.js";
+import { toBytes } from "../../../src/testing/raw-part.js";
 import { createTextSink } from "../../support/cli.js";
-import { bytesOf } from "../../support/raw-token.js";
 
 type Event = NonNullable<MessageInitShape<typeof JobEventSchema>["event"]>;
 
@@ -24,7 +24,7 @@ describe("showOutput() and noteEvent()", () => {
     [OutputStream.STDERR, { stdout: "", stderr: "no newline" }],
     [OutputStream.UNSPECIFIED, { stdout: "no newline", stderr: "" }],
   ])("passes output of stream %i on to where it belongs, and adds nothing", async (stream, seen) => {
-    expect(await show({ case: "output", value: { stream, data: bytesOf("no newline") } })).toEqual(seen);
+    expect(await show({ case: "output", value: { stream, data: toBytes("no newline") } })).toEqual(seen);
   });
 
   it("says on standard error alone what else happened", async () => {

@@ -3,8 +3,8 @@ import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import { JobEventService, JobService } from "#gen/latchkey/jobs/v1/jobs_pb.js";
 import { createFailureLog } from "../../../src/app/server/failure-log.js";
+import { aborted } from "../../../src/lib/aborted.js";
 import { createTextSink } from "../../support/cli.js";
-import { aborted } from "../../support/job-clients.js";
 
 function setUp(failure: unknown) {
   const sink = createTextSink();

@@ -7,6 +7,7 @@ import {
 } from "../../../src/app/server/key-registry.js";
 import { createLogger } from "../../../src/app/server/logger.js";
 import { createResources } from "../../../src/app/server/resources.js";
+import type { JwksEvent } from "../../../src/jwks/jwks-event.js";
 import { createTestIssuer } from "../../../src/testing/test-issuer.js";
 import type { TrustedIssuer } from "../../../src/verify/trusted-issuer.js";
 import { createVerifier } from "../../../src/verify/verifier.js";
@@ -122,13 +123,16 @@ describe("registerTrustedIssuers()", () => {
     expect(() => registerTrustedIssuers(opened.registry, [issuer], opened.logger)).toThrow("registration.maxTtlMs");
   });
 
-  it("leaves issuers with discovery a key cache of their own, which tells the log what happens", async () => {
+  it("leaves issuers with discovery a key cache of their own, which tells the log and their listener what happens", async () => {
     await using server = await startDiscoveryServer();
     const issuer = await createTestIssuer({ issuer: server.origin });
     server.publish("", "/keys");
     server.answer("/keys", { body: issuer.jwks() });
     await using opened = await open([]);
-    const { jwksUri, ...discovered } = trust(issuer.issuer, { audience: issuer.audience, discovery: true });
+    const events: JwksEvent[] = [];
+    const jwksOptions = { onEvent: (event: JwksEvent) => events.push(event) };
+    const more = { audience: issuer.audience, discovery: true, jwksOptions } as const;
+    const { jwksUri, ...discovered } = trust(issuer.issuer, more);
     const issuers = registerTrustedIssuers(opened.registry, [discovered, trust("https://idp.test")], opened.logger);
     expect(opened.registry.statuses()).toMatchObject([{ issuer: "https://idp.test" }]);
     await using verifier = createVerifier({ issuers });
@@ -142,6 +146,7 @@ describe("registerTrustedIssuers()", () => {
       { level: 20, type: "discovered", changed: true, tenantId: "trust", providerId },
       { level: 20, type: "refreshed", tenantId: "trust", providerId },
     ]);
+    expect(events).toMatchObject([{ type: "discovered", changed: true }, { type: "refreshed" }]);
   });
 });
 

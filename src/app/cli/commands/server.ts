@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { ConfigError } from "../../../errors.js";
 import { readPrivateFile } from "../../../keys/node-private-file.js";
+import { aborted } from "../../../lib/aborted.js";
 import type { TrustedIssuer } from "../../../verify/trusted-issuer.js";
 import { loadPart } from "../../load-part.js";
 import type { FirstOrg, ServerOptions } from "../../server/server-options.js";
@@ -153,11 +154,4 @@ async function readText(path: string): Promise<string> {
   } catch (cause) {
     throw new ConfigError("ERR_CONFIG_UNREADABLE", `cannot read ${path}`, { cause });
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

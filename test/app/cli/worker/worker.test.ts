@@ -2,14 +2,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it, vi } from "vitest";
 import type { CompleteJobRequest, DequeueJobsResponse } from "#gen/latchkey/jobs/v1/jobs_pb.js";
 import { runWorker, type WorkerOptions } from "../../../../src/app/cli/worker/worker.js";
-import {
-  aborted,
-  away,
-  connectJobClients,
-  leaseNotHeld,
-  makeDelivery,
-  tokenExpired,
-} from "../../../support/job-clients.js";
+import { aborted } from "../../../../src/lib/aborted.js";
+import { away, connectJobClients, leaseNotHeld, makeDelivery, tokenExpired } from "../../../support/job-clients.js";
 
 const node = (script: string): DequeueJobsResponse => makeDelivery(process.execPath, "-e", script);
 const FOREVER = "setInterval(() => {}, 1000)";
