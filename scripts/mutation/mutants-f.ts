@@ -72,8 +72,8 @@ export const mutantsF: readonly Mutant[] = [
   {
     id: "F6",
     file: "src/server/caller-values.ts",
-    find: "key.id === principalKey.id ? own : base",
-    replace: "base",
+    find: "key.id === principalKey.id ? (caller as T) : base.get(key)",
+    replace: "base.get(key)",
     tests: ["test/server/caller-values.test.ts", INTERCEPTOR],
   },
   {

@@ -30,8 +30,10 @@ export function createSingleFlight<K, V>(): SingleFlight<K, V> {
         flights.set(key, flight);
       }
       flight.waiting++;
+      // Stays to its end, when all that wait are forgotten with it.
+      if (signal === undefined) return flight.result;
       try {
-        return await (signal === undefined ? flight.result : raceSignal(flight.result, signal));
+        return await raceSignal(flight.result, signal);
       } finally {
         flight.waiting--;
       }

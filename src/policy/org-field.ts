@@ -31,7 +31,7 @@ export function compileOrgField(where: string, method: DescMethod, path: string)
     }
     return toStep(field);
   });
-  return (request) => steps.reduce<unknown>((value, step) => step(value), request);
+  return steps.reduce((first, next) => (value) => next(first(value)));
 }
 
 function toStep(field: DescField): (value: unknown) => unknown {

@@ -5,7 +5,7 @@ import { TokenRejectedError } from "../errors.js";
 import { raceSignal } from "../lib/signal.js";
 import type { MethodRule } from "../policy/method-rule.js";
 import type { MethodRules } from "../policy/method-rules.js";
-import { type Credentials, parseCredentials } from "../token/bearer.js";
+import { blameCredentials, type Credentials, splitCredentials } from "../token/bearer.js";
 import type { Principal } from "../token/principal.js";
 import type { TokenSender } from "../verify/token-sender.js";
 import type { Verifier } from "../verify/verifier.js";
@@ -104,7 +104,7 @@ export function createAdmissions({ verifier, rules, challenge, report }: Admissi
       // Node.js keeps the first line, a proxy on the way may have judged by the last.
       throw new TokenRejectedError("ERR_CREDENTIALS_MALFORMED", "The request has several Authorization headers");
     }
-    const credentials = parseCredentials(header.get("authorization"));
+    const credentials = splitCredentials(header.get("authorization"));
     if (credentials.scheme === "DPoP" && proofAlgorithms === undefined) {
       throw new TokenRejectedError("ERR_CREDENTIALS_MALFORMED", "Proofs of keys are not checked here");
     }
@@ -145,7 +145,7 @@ export function createAdmissions({ verifier, rules, challenge, report }: Admissi
       return caller.then(
         (principal) => admitCaller(call, rule, principal, token),
         (error) => {
-          throw toAnswer(error, call);
+          throw toAnswer(blameCredentials(error, token), call);
         },
       );
     },

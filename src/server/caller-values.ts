@@ -1,4 +1,4 @@
-import { type ContextKey, type ContextValues, createContextValues } from "@connectrpc/connect";
+import type { ContextKey, ContextValues } from "@connectrpc/connect";
 import type { Principal } from "../token/principal.js";
 import { principalKey } from "./principal-key.js";
 
@@ -9,16 +9,18 @@ import { principalKey } from "./principal-key.js";
  * caller there. All else is read from `base` and written to it.
  */
 export function callerValues(base: ContextValues, principal: Principal | undefined): ContextValues {
-  const own = createContextValues().set(principalKey, principal);
-  const valuesOf = (key: Pick<ContextKey<unknown>, "id">): ContextValues => (key.id === principalKey.id ? own : base);
+  let caller: unknown = principal;
   return {
-    get: (key) => valuesOf(key).get(key),
+    // Nothing but its own type was ever set under the key of the caller.
+    get: <T>(key: ContextKey<T>) => (key.id === principalKey.id ? (caller as T) : base.get(key)),
     set(key, value) {
-      valuesOf(key).set(key, value);
+      if (key.id === principalKey.id) caller = value;
+      else base.set(key, value);
       return this;
     },
     delete(key) {
-      valuesOf(key).delete(key);
+      if (key.id === principalKey.id) caller = principalKey.defaultValue;
+      else base.delete(key);
       return this;
     },
   };

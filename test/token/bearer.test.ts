@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { isToken68, parseBearer } from "../../src/token/bearer.js";
+import { TokenRejectedError } from "../../src/errors.js";
+import { blameCredentials, isToken68, parseBearer, splitCredentials } from "../../src/token/bearer.js";
 
 const code = (value: string) => expect.objectContaining({ code: value });
 
@@ -50,6 +51,25 @@ describe("parseBearer()", () => {
 
   it("never shows the header in its message", () => {
     expect(() => parseBearer("Bearer s3cret s3cret")).toThrow(expect.not.objectContaining({ message: /s3cret/ }));
+  });
+});
+
+describe("splitCredentials()", () => {
+  it.each([
+    ["dPoP  a.b.c", { scheme: "DPoP", token: "a.b.c" }],
+    ["bearer a.b.c, Bearer e.v.l", { scheme: "Bearer", token: "a.b.c, Bearer e.v.l" }],
+  ])("takes %j apart and looks no further", (header, credentials) => {
+    expect(splitCredentials(header)).toEqual(credentials);
+  });
+});
+
+describe("blameCredentials()", () => {
+  it("G2: blames the header for a malformed token that could not stand there, and for nothing else", () => {
+    const malformed = new TokenRejectedError("ERR_TOKEN_MALFORMED", "malformed");
+    const expired = new TokenRejectedError("ERR_TOKEN_EXPIRED", "expired");
+    expect(blameCredentials(malformed, "a.b.c, Bearer e.v.l")).toEqual(code("ERR_CREDENTIALS_MALFORMED"));
+    expect(blameCredentials(malformed, "a.b.c")).toBe(malformed);
+    expect(blameCredentials(expired, "a b")).toBe(expired);
   });
 });
 
