@@ -15,7 +15,7 @@ export const mutantsA: readonly Mutant[] = [
     id: "A1",
     file: "src/token/compact-jws.ts",
     find: "if (alg === undefined) throw malformed();",
-    replace: 'if (alg === undefined) return { alg: "none", kid, typ };',
+    replace: 'if (alg === undefined) return { header, alg: "none", kid, typ };',
     tests: ["test/token/compact-jws.test.ts"],
   },
   {

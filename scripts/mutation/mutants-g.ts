@@ -81,8 +81,15 @@ export const mutantsG: readonly Mutant[] = [
   {
     id: "G8",
     file: "src/server/upstream-errors.ts",
-    find: "if (!error.isWireError && !(error.cause instanceof TokenSourceError)) return error;",
-    replace: "if (!(error.cause instanceof TokenSourceError)) return error;",
+    find: "error.isWireError || ",
+    replace: "",
+    tests: ["test/server/upstream-errors.test.ts"],
+  },
+  {
+    id: "G8",
+    file: "src/server/upstream-errors.ts",
+    find: "isMadeOfStatus(error) || ",
+    replace: "",
     tests: ["test/server/upstream-errors.test.ts"],
   },
   {

@@ -4,6 +4,7 @@ import { withoutUndefined } from "../lib/options.js";
 import { type MethodRules, methodName } from "../policy/method-rules.js";
 import type { Gate } from "./gate.js";
 import { closeOnUnreadBody } from "./unread-body.js";
+import { hideUpstreamRefusal } from "./upstream-errors.js";
 
 /** A function that registers services, as adapters take it. */
 export type Routes = (router: ConnectRouter) => void;
@@ -83,6 +84,10 @@ function chainGates(gate: Gate, ...others: (ConnectRouterOptions["requestGate"] 
   if (chain.length === 0) return gate;
   return async (context) => {
     await gate(context);
-    for (const other of chain) await other(context);
+    try {
+      for (const other of chain) await other(context);
+    } catch (error) {
+      throw hideUpstreamRefusal(error);
+    }
   };
 }

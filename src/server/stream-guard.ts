@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "../lib/clock.js";
 
 /** Ends one stream when its caller's token has expired, when it no longer holds, or when a message breaks a rule. */
@@ -72,9 +73,11 @@ export function createStreamGuard(options: StreamGuardOptions): StreamGuard {
       );
     });
   };
-  // A call that is aborted may go on: its handler finishes its work when the server shuts down, and may overlook a
-  // deadline of the peer's choice. The timers go, lest broken streams pile up; each message is still checked.
+  // A call that is aborted may go on: its handler finishes its work when the server shuts down. The timers go, lest broken
+  // streams pile up; each message is still held against the end of the token.
   const onCallOver = (): void => {
+    // Its caller would otherwise have a stream that nothing ends any more, by asking for little time.
+    if (isDeadline(callSignal.reason)) end(callSignal.reason);
     stopTimers();
     handler.abort(callSignal.reason);
   };
@@ -96,4 +99,9 @@ export function createStreamGuard(options: StreamGuardOptions): StreamGuard {
       ending.signal.throwIfAborted();
     },
   };
+}
+
+/** Connect aborts a call with this when its time is up, and leaves it to the handler to do something about it. */
+function isDeadline(reason: unknown): boolean {
+  return reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
 }

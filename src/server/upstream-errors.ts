@@ -10,6 +10,15 @@ import { TokenSourceError } from "../errors.js";
  */
 export function hideUpstreamRefusal(error: unknown): unknown {
   if (!(error instanceof ConnectError) || error.code !== Code.Unauthenticated) return error;
-  if (!error.isWireError && !(error.cause instanceof TokenSourceError)) return error;
+  const isUpstream = error.isWireError || isMadeOfStatus(error) || error.cause instanceof TokenSourceError;
+  if (!isUpstream) return error;
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+}
+
+/**
+ * What Connect makes of an answer that is none of its own, as a proxy or gateway gives it: it is not marked as coming from
+ * the wire, and has all headers of the answer, the challenge among them.
+ */
+function isMadeOfStatus({ rawMessage, metadata }: ConnectError): boolean {
+  return /^HTTP \d{3}$/.test(rawMessage) || metadata.has("grpc-message");
 }

@@ -17,8 +17,8 @@ export interface TimeLimits {
 export interface TimeWindow {
   /** "exp". */
   readonly expiresAtMs: number;
-  /** "nbf"; undefined when there is none. */
-  readonly notBeforeMs: number | undefined;
+  /** "nbf" or "iat", whichever is later; `-Infinity` when there is neither. */
+  readonly notBeforeMs: number;
 }
 
 /**
@@ -61,14 +61,12 @@ export function readClaimAt(claims: Claims, path: string): unknown {
  */
 export function assertTimes(claims: Claims, limits: TimeLimits): TimeWindow {
   const expiresAtMs = readInstantMs(claims, "exp");
-  const notBeforeMs = readInstantMs(claims, "nbf");
   const issuedAtMs = readInstantMs(claims, "iat");
   if (expiresAtMs === undefined) throw new TokenRejectedError("ERR_TOKEN_CLAIMS", 'The token has no "exp"');
+  // What was issued in the future is not valid yet either.
+  const notBeforeMs = Math.max(readInstantMs(claims, "nbf") ?? -Infinity, issuedAtMs ?? -Infinity);
   const window = { expiresAtMs, notBeforeMs };
   assertInWindow(window, limits);
-  if (issuedAtMs !== undefined && limits.nowMs < issuedAtMs - limits.toleranceMs) {
-    throw new TokenRejectedError("ERR_TOKEN_NOT_YET_VALID", "The token was issued in the future");
-  }
   if (expiresAtMs - (issuedAtMs ?? limits.nowMs) > limits.maxLifetimeMs) {
     throw new TokenRejectedError("ERR_TOKEN_LIFETIME", "The token lives longer than this issuer's tokens may");
   }
@@ -84,7 +82,7 @@ export function assertInWindow(window: TimeWindow, limits: Pick<TimeLimits, "now
   if (limits.nowMs >= window.expiresAtMs + limits.toleranceMs) {
     throw new TokenRejectedError("ERR_TOKEN_EXPIRED", "The token has expired");
   }
-  if (window.notBeforeMs !== undefined && limits.nowMs < window.notBeforeMs - limits.toleranceMs) {
+  if (limits.nowMs < window.notBeforeMs - limits.toleranceMs) {
     throw new TokenRejectedError("ERR_TOKEN_NOT_YET_VALID", "The token is not valid yet");
   }
 }

@@ -7,8 +7,8 @@ export interface VerifiedToken {
   readonly principal: Principal;
   /** "exp", in milliseconds since the epoch. */
   readonly expiresAtMs: number;
-  /** "nbf", in milliseconds since the epoch; undefined when there is none. */
-  readonly notBeforeMs: number | undefined;
+  /** "nbf" or "iat", whichever is later, in milliseconds since the epoch; `-Infinity` when there is neither. */
+  readonly notBeforeMs: number;
   /** The keys that its sender has to prove. */
   readonly confirmation: Confirmation | undefined;
   readonly key: UsedKey;

@@ -125,8 +125,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (verified === undefined) return undefined;
     const { expiresAtMs, notBeforeMs, key } = verified;
     const nowMs = clock.nowMs();
-    const isInTime =
-      nowMs < expiresAtMs + toleranceMs && (notBeforeMs === undefined || nowMs >= notBeforeMs - toleranceMs);
+    const isInTime = nowMs < expiresAtMs + toleranceMs && nowMs >= notBeforeMs - toleranceMs;
     if (isInTime && isCurrentKey(key)) return verified;
     good?.delete(digest);
     return undefined;

@@ -1,3 +1,4 @@
+import { createServer as createHttp2Server } from "node:http2";
 import {
   Code,
   ConnectError,
@@ -15,7 +16,7 @@ import { createManualClock, type ManualClock } from "../../src/testing/manual-cl
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
 import { callEcho, items, KINDS } from "../support/echo-calls.js";
 import { createEchoService, type EchoFixture } from "../support/echo-service.js";
-import { PROTOCOLS, type Protocol, type RpcServer, startRpcServer } from "../support/rpc-server.js";
+import { listenForRpc, PROTOCOLS, type Protocol, type RpcServer, startRpcServer } from "../support/rpc-server.js";
 import { createAuthFor } from "../support/server-auth.js";
 
 type Echo = ServiceImpl<typeof EchoService>;
@@ -195,6 +196,41 @@ describe.each(PROTOCOLS)("a stream that outlives its token over %s", (protocol) 
     expect(await bidi).toEqual([Code.Unauthenticated, "TOKEN_EXPIRED"]);
     await until(() => ended.length === 2);
     expect(ended).toEqual(Array(2).fill(expect.objectContaining({ code: Code.Unauthenticated })));
+  });
+
+  it("J6: ends when the time that its caller asked for is over, though its handler and its caller go on", async () => {
+    const ended: unknown[] = [];
+    const hanging = Promise.withResolvers<void>();
+    onTestFinished(() => hanging.resolve());
+    const echo = createEchoService({
+      async *serverStream() {
+        try {
+          for (;;) {
+            yield { text: "more" };
+            await hanging.promise;
+          }
+        } finally {
+          ended.push("serverStream");
+        }
+      },
+      async clientStream(requests) {
+        await drain(requests).finally(() => ended.push("clientStream"));
+        return {};
+      },
+    });
+    const { client, options } = await start(protocol, echo);
+    // Clients of Connect would give up by themselves: this one says so and does not.
+    const timeout = protocol === "connect" ? { "connect-timeout-ms": "50" } : { "grpc-timeout": "50m" };
+    const headers = { ...options.headers, ...timeout };
+    async function* slowly() {
+      yield { orgId: "acme", text: "first" };
+      await hanging.promise;
+    }
+    const upload = failureOf(client.clientStream(slowly(), { headers }));
+    const download = failureOf(drain(client.serverStream({ orgId: "acme" }, { headers })));
+    expect([(await upload)[0], (await download)[0]]).toEqual([Code.DeadlineExceeded, Code.DeadlineExceeded]);
+    await until(() => ended.includes("clientStream"));
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it("J6: gets no message through when its handler overlooks that the call was aborted", async () => {
@@ -407,6 +443,26 @@ describe("createAuthInterceptor()", () => {
         expect(error.metadata.has("www-authenticate")).toBe(false);
       }
     });
+  });
+
+  it.each(PROTOCOLS)("G8: is not the caller's fault when a proxy refuses in its place, over %s", async (protocol) => {
+    const proxy = createHttp2Server((_, response) => {
+      response.writeHead(401, { "content-type": "text/html", "www-authenticate": 'Bearer error="invalid_token"' });
+      response.end("<p>Log in</p>");
+    });
+    await using refusing = await listenForRpc("2", proxy);
+    const upstream = createClient(EchoService, refusing.transport(protocol));
+    const echo = createEchoService({
+      unary: (request) => upstream.unary({ orgId: request.orgId }),
+      serverStream: (request) => upstream.serverStream({ orgId: request.orgId }),
+    });
+    const { client } = await start("connect", echo);
+    const token = await issuer.mint();
+    for (const kind of ["unary", "serverStream"] as const) {
+      const error = ConnectError.from(await callEcho(client, kind, token).catch((reason: unknown) => reason));
+      expect([error.code, error.rawMessage]).toEqual([Code.Internal, "internal error"]);
+      expect(error.metadata.has("www-authenticate")).toBe(false);
+    }
   });
 
   it("leaves the handler's own errors alone, on streams too", async () => {

@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { createStreamGuard, type StreamGuard, type StreamGuardOptions } from "../../src/server/stream-guard.js";
 import { createManualClock, type ManualClock } from "../../src/testing/manual-clock.js";
@@ -62,6 +63,18 @@ describe("createStreamGuard()", () => {
     expect(guard.ended.aborted).toBe(false);
     expect(() => guard.assertOpen()).not.toThrow();
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("J6: ends the stream when the time that its caller asked for is over", () => {
+    const clock = createManualClock();
+    const call = new AbortController();
+    const guard = createGuard(clock, 1_000, call.signal);
+    const late = new ConnectError("the operation timed out", Code.DeadlineExceeded);
+    call.abort(late);
+    expect([guard.ended.reason, guard.signal.reason]).toEqual([late, late]);
+    expect(() => guard.assertOpen()).toThrow(late);
+    expect(clock.pendingTimers).toBe(0);
+    expect(createGuard(clock, 1_000, call.signal).ended.reason).toBe(late);
   });
 
   it("J6: lets no message pass after its time, even when the call was aborted before", async () => {

@@ -25,6 +25,15 @@ describe("hideUpstreamRefusal()", () => {
     expect(hideUpstreamRefusal(refused)).toMatchObject({ code: Code.Internal, cause: refused });
   });
 
+  it("G8: makes internal of a 401 that a proxy answered in the upstream's place", () => {
+    for (const refused of [
+      new ConnectError("HTTP 401", Code.Unauthenticated, { "www-authenticate": "Bearer" }),
+      new ConnectError("no", Code.Unauthenticated, { "www-authenticate": "Bearer", "grpc-message": "no" }),
+    ]) {
+      expect(hideUpstreamRefusal(refused)).toMatchObject({ code: Code.Internal, cause: refused });
+    }
+  });
+
   it("leaves every other error as it is", () => {
     for (const error of [
       createWireError(Code.PermissionDenied),

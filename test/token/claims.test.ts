@@ -8,10 +8,14 @@ const code = (value: string) => expect.objectContaining({ code: value });
 
 describe("assertTimes()", () => {
   it("gives the window of a good token", () => {
-    expect(assertTimes({ exp: NOW + 60, nbf: NOW - 1, iat: NOW }, LIMITS)).toEqual({
-      expiresAtMs: NOW_MS + 60_000,
-      notBeforeMs: NOW_MS - 1_000,
-    });
+    for (const [claims, notBeforeMs] of [
+      [{ nbf: NOW - 1, iat: NOW - 2 }, NOW_MS - 1_000],
+      [{ nbf: NOW - 2, iat: NOW - 1 }, NOW_MS - 1_000],
+      [{}, -Infinity],
+    ] as const) {
+      const expected = { expiresAtMs: NOW_MS + 60_000, notBeforeMs };
+      expect(assertTimes({ exp: NOW + 60, ...claims }, LIMITS)).toEqual(expected);
+    }
   });
 
   it("D1: refuses a token without exp", () => {
@@ -61,7 +65,7 @@ describe("assertTimes()", () => {
 
 describe("assertInWindow()", () => {
   it("J2: refuses once the window has passed", () => {
-    const window = { expiresAtMs: NOW_MS, notBeforeMs: undefined };
+    const window = { expiresAtMs: NOW_MS, notBeforeMs: -Infinity };
     expect(() => assertInWindow(window, LIMITS)).not.toThrow();
     expect(() => assertInWindow(window, { ...LIMITS, nowMs: NOW_MS + 5_000 })).toThrow(code("ERR_TOKEN_EXPIRED"));
   });
