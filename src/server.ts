@@ -24,6 +24,7 @@ export type { AccessPolicy, MethodAccess, PolicyTable } from "./policy/access-po
 export type { Condition, ConditionCompiler } from "./policy/condition.js";
 export { formatAccess } from "./policy/format-access.js";
 export { clientCertificateKey } from "./server/client-certificate.js";
+export { IDENTITY_HEADERS } from "./server/identity-headers.js";
 export { getPrincipal, principalKey, requirePrincipal, type WithContextValues } from "./server/principal-key.js";
 export type { AdapterOptions } from "./server/protect.js";
 export type { FailedEvent, RejectedEvent, ServerAuthEvent } from "./server/rejection-events.js";

@@ -2,6 +2,7 @@ import type { Mutant } from "./mutant.ts";
 
 const METHOD_RULE = "test/policy/method-rule.test.ts";
 const PROTECT = "test/server/protect.test.ts";
+const IDENTITY_HEADERS = "test/server/identity-headers.test.ts";
 const INTERCEPTOR = "test/server/interceptor.test.ts";
 
 /** Authorisation. */
@@ -82,6 +83,27 @@ export const mutantsF: readonly Mutant[] = [
     find: "if (rule.isPublic) return note(call, rule);",
     replace: 'if (rule.isPublic && !call.header.has("authorization")) return note(call, rule);',
     tests: [PROTECT],
+  },
+  {
+    id: "F7",
+    file: "src/server/admission.ts",
+    find: "deleteIdentity(call.header, marks?.rawHeaders);",
+    replace: "",
+    tests: [PROTECT, IDENTITY_HEADERS],
+  },
+  {
+    id: "F7",
+    file: "src/server/identity-headers.ts",
+    find: "const lowered = name.toLowerCase();\n      if (names.has",
+    replace: "const lowered = name;\n      if (names.has",
+    tests: [IDENTITY_HEADERS],
+  },
+  {
+    id: "F7",
+    file: "src/server/identity-headers.ts",
+    find: "if (rawHeaders === undefined || rawHeaders.length === 0) {",
+    replace: "if (rawHeaders === undefined) {",
+    tests: [IDENTITY_HEADERS],
   },
   {
     id: "F8",

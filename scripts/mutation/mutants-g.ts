@@ -99,4 +99,11 @@ export const mutantsG: readonly Mutant[] = [
     replace: "",
     tests: [HOSTILE_HTTP],
   },
+  {
+    id: "G9",
+    file: "src/server/not-found.ts",
+    find: "if (request.httpVersionMajor < 2 && hasBody(request)) {",
+    replace: "if (false) {",
+    tests: ["test/server/not-found.test.ts"],
+  },
 ];

@@ -10,7 +10,17 @@ export interface TreeCopy extends Disposable {
   edit(file: string, change: (text: string) => string): Disposable;
 }
 
-const COPIED = ["src", "gen", "test", "proto", "scripts/mutation", "package.json", "tsconfig.json", "vitest.config.ts"];
+const COPIED = [
+  "src",
+  "gen",
+  "test",
+  "proto",
+  "bench",
+  "scripts/mutation",
+  "package.json",
+  "tsconfig.json",
+  "vitest.config.ts",
+];
 
 /** Makes a copy in a folder of its own; packages are shared. */
 export function createTreeCopy(): TreeCopy {

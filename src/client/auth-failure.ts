@@ -74,7 +74,8 @@ export const EXPLANATIONS: Readonly<Record<AuthFailureReason, Explanation>> = {
   CREDENTIALS_MALFORMED: {
     action: "fix_configuration",
     message:
-      "The server could not read the authorization header: look for a second one, or for a proxy that changes it",
+      "The server could not read the authorization header: look for a second one, or for a proxy that changes it; or the " +
+      "server takes no DPoP tokens",
     codes: [Code.Unauthenticated],
   },
   TOKEN_EXPIRED: {
@@ -84,7 +85,9 @@ export const EXPLANATIONS: Readonly<Record<AuthFailureReason, Explanation>> = {
   },
   TOKEN_REJECTED: {
     action: "new_token",
-    message: "The server does not accept the token: check that it knows the key and the issuer, and is the audience",
+    message:
+      "The server does not accept the token: check that it knows the key and the issuer, and is the audience; or " +
+      "the token is bound to a key or certificate that the call did not prove",
     codes: [Code.Unauthenticated],
   },
   PROOF_REJECTED: {
@@ -105,7 +108,9 @@ export const EXPLANATIONS: Readonly<Record<AuthFailureReason, Explanation>> = {
   },
   ACCESS_DENIED: {
     action: "ask_for_access",
-    message: "The caller is known and may not do this: a role, a scope or the organisation is missing",
+    message:
+      "The caller is known and may not do this: a role, a scope or the organisation is missing, or a condition of the " +
+      "policy is not met",
     codes: [Code.PermissionDenied, Code.Unauthenticated],
   },
   TEMPORARILY_UNAVAILABLE: {

@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { abortableIterable } from "../lib/async-iterable.js";
+import { attend } from "../lib/attendance.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import {
   assertBoolean,
@@ -56,8 +57,8 @@ const REOPENING = {
  * message. After `maxFailures` in a row the iteration fails with the last error. Errors other than expiry go to the
  * consumer at once, unless `isTransient` says that they may pass.
  *
- * Leaving the loop ends the call under way, and so does `signal`. Each iteration starts from the beginning. Waits keep
- * no process alive.
+ * Leaving the loop ends the call under way, and so does `signal`. Each iteration starts from the beginning. A
+ * wait before the next stream keeps the process alive, for the consumer waits too.
  *
  * The iteration rejects with the `ConnectError` of the stream; with `canceled` when `signal` aborts; with `unavailable`
  * when streams end again and again in order (`reopenAtEnd`); with what `cursor`, `isTransient` or `open` throws.
@@ -160,7 +161,7 @@ async function* follow<T, C>(
       if (failures >= settings.maxFailures) throw error;
       failures++;
       // After an abort the next stream fails at once, and that is told apart above.
-      await pause(delayMs(failures, error), settings.clock, ended.signal).catch(() => {});
+      await attend(pause(delayMs(failures, error), settings.clock, ended.signal), settings.clock).catch(() => {});
     }
   } finally {
     unlink();

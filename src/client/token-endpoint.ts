@@ -6,6 +6,7 @@ import {
   processGenericTokenEndpointResponse,
 } from "oauth4webapi";
 import { AuthError, TokenSourceError } from "../errors.js";
+import { attend, isUnattended, markUnattended } from "../lib/attendance.js";
 import { withDeadline } from "../lib/deadline.js";
 import { assertFunction, assertNonEmptyString } from "../lib/options.js";
 import { raceSignal } from "../lib/signal.js";
@@ -189,9 +190,14 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
     issuer,
     identity: JSON.stringify([issuer, server.tokenEndpoint ?? null, clientId ?? null]),
     async request(grantType, parameters, { signal }) {
-      const work = (own: AbortSignal): Promise<TokenResponse> => raceSignal(run(grantType, parameters, own), own);
+      const work = (own: AbortSignal): Promise<TokenResponse> => {
+        // Sources that the parameters come from are told too.
+        if (isUnattended(signal)) markUnattended(own);
+        return raceSignal(run(grantType, parameters, own), own);
+      };
       try {
-        const response = await withDeadline(work, { timeoutMs: totalTimeoutMs, late, clock, signal });
+        const answer = withDeadline(work, { timeoutMs: totalTimeoutMs, late, clock, signal });
+        const response = await attend(answer, clock, signal);
         telemetry.count("latchkey.client.token_requests", { outcome: "ok" });
         return response;
       } catch (error) {

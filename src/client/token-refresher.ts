@@ -1,4 +1,5 @@
 import { type AuthError, TokenSourceError } from "../errors.js";
+import { attend, markUnattended } from "../lib/attendance.js";
 import type { Clock } from "../lib/clock.js";
 import { raceSignal } from "../lib/signal.js";
 import { createSingleFlight } from "../lib/single-flight.js";
@@ -13,7 +14,8 @@ import type { TokenSlot } from "./token-slot.js";
 /** Asks a source for tokens and puts them into slots: at most one request per slot at a time. */
 export interface TokenRefresher extends Disposable {
   /**
-   * Joins the request under way for a slot, or sends one.
+   * Joins the request under way for a slot, or sends one. The process stays alive while it is waited for, which is not so
+   * on the occasion `background`.
    *
    * @param signal - Ends the wait of this caller; the request goes on for the others.
    */
@@ -79,6 +81,8 @@ export function createTokenRefresher(options: TokenRefresherOptions): TokenRefre
     const { audience } = slot;
     const startedMs = clock.monotonicMs();
     const controller = new AbortController();
+    // Whoever joins keeps the process alive without the help of the source.
+    if (occasion === "background") markUnattended(controller.signal);
     slot.refreshing = true;
     if (occasion === "rejected") slot.forcedAtMs = startedMs;
     underWay.set(slot.key, { slot, controller });
@@ -111,7 +115,10 @@ export function createTokenRefresher(options: TokenRefresherOptions): TokenRefre
   };
 
   return {
-    refresh: (slot, request, occasion, signal) => flights.run(slot, () => obtain(slot, request, occasion), signal),
+    refresh(slot, request, occasion, signal) {
+      const token = flights.run(slot, () => obtain(slot, request, occasion), signal);
+      return occasion === "background" ? token : attend(token, clock, signal);
+    },
     slotUnderWay: (key) => underWay.get(key)?.slot,
     isBackingOff: (slot) => slot.failures > 0 && clock.monotonicMs() < slot.retryAtMs,
     [Symbol.dispose]() {

@@ -1,4 +1,5 @@
 import { AuthError, type KeysUnavailableCode, KeysUnavailableError } from "../errors.js";
+import { attend, markUnattended } from "../lib/attendance.js";
 import { withDeadline } from "../lib/deadline.js";
 import { notify } from "../lib/notify.js";
 import { retry } from "../lib/retry.js";
@@ -12,7 +13,10 @@ import type { LoadKeySet } from "./load-key-set.js";
 import type { JwksMeasurements } from "./measurements.js";
 import { createRefreshTimer } from "./refresh-timer.js";
 
-/** Decides when a request is sent, and lets callers wait for it. */
+/**
+ * Decides when a request is sent, and lets callers wait for it. The process stays alive while one waits, and not for what
+ * goes on in the background.
+ */
 export interface KeySetRefresher {
   /** Fetches now, with retries, or joins such a refresh under way. Cooldowns do not apply. */
   refresh(signal?: AbortSignal): Promise<void>;
@@ -63,6 +67,7 @@ export function createKeySetRefresher(
   const underWay = new Set<RefreshKind>();
   const breaker = createCircuitBreaker(settings.breakerFailures, (open) => notify(onEvent, { type: "circuit", open }));
   const timer = createRefreshTimer(() => inBackground(), held, settings, disposal);
+  const nobody = markUnattended(new AbortController().signal);
   let lastFailure: KeysUnavailableCode | undefined;
   let refreshAllowedAtMs = Number.NEGATIVE_INFINITY;
   let forcedAllowedAtMs = Number.NEGATIVE_INFINITY;
@@ -100,8 +105,8 @@ export function createKeySetRefresher(
     kind: RefreshKind,
     work: (signal: AbortSignal) => Promise<boolean>,
     signal?: AbortSignal,
-  ): Promise<void> =>
-    flights.run(
+  ): Promise<void> => {
+    const flight = flights.run(
       kind,
       async () => {
         underWay.add(kind);
@@ -129,6 +134,8 @@ export function createKeySetRefresher(
       },
       signal,
     );
+    return attend(flight, clock, signal);
+  };
 
   const refresh = (signal?: AbortSignal, retries = settings.retries): Promise<void> =>
     run(
@@ -143,7 +150,7 @@ export function createKeySetRefresher(
   // While the circuit is open, one single request at a time shows whether the issuer is back.
   const carefully = (signal?: AbortSignal): Promise<void> => refresh(signal, breaker.isOpen ? 0 : settings.retries);
 
-  const inBackground = (): void => void carefully().catch(() => {});
+  const inBackground = (): void => void carefully(nobody).catch(() => {});
 
   const claimForced = (): void => {
     forcedAllowedAtMs = clock.monotonicMs() + cooldownMs;

@@ -13,6 +13,11 @@ export interface Clock {
    * Calls back once, `delayMs` from now on monotonic time, unless disposed before. Never keeps the process alive.
    */
   setTimer(callback: () => void, delayMs: number): Disposable;
+  /**
+   * Keeps the process alive until disposed: called while a caller waits, so that the wait does not end with the process.
+   * A clock without it keeps no process alive, as one that a test moves need not.
+   */
+  keepAlive?(): Disposable;
 }
 
 // Above this, setTimeout fires at once.
@@ -32,6 +37,10 @@ export const systemClock: Clock = {
       if (typeof timer === "object") timer.unref();
     };
     arm();
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  },
+  keepAlive() {
+    const timer = setTimeout(() => {}, LONGEST_TIMEOUT_MS);
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   },
 };

@@ -13,7 +13,8 @@ export interface RetrySchedule extends BackoffShape {
 }
 
 /**
- * Does work, and does it again while it fails in a way that may pass.
+ * Does work, and does it again while it fails in a way that may pass. The waits between tries keep no process alive:
+ * whoever has a caller waiting for it does, by `attend()`.
  *
  * @param work - Called for each try.
  * @param retryDelayMs - The shortest wait that a failure asks for, in milliseconds; undefined when another try is no use.

@@ -34,6 +34,10 @@ export interface MethodRulesOptions {
 
 const DEFAULTS = { toleranceMs: 0 } as const satisfies MethodRulesOptions;
 
+/** What helps methods that have no policy: said once, however many they are. */
+const WITHOUT_POLICY =
+  "\nGive each method without a policy the option (latchkey.auth.v1.access), or an entry in `policy`";
+
 /**
  * Creates the rules of a server: an entry of the table beats the method's option, which beats the service's.
  *
@@ -44,27 +48,38 @@ export function createMethodRules(table: PolicyTable = {}, options: MethodRulesO
   const { conditions, clock = systemClock, toleranceMs = DEFAULTS.toleranceMs } = options;
   if (conditions !== undefined) assertFunction("conditions.compile", conditions.compile);
   const policies = parsePolicyTable(table);
-  const resolveRule = (method: DescMethod): MethodRule =>
-    createMethodRule(resolveAccess(policies, method), method, { conditions, clock, toleranceMs });
+  const resolveRule = (method: DescMethod): MethodRule | undefined => {
+    const access = resolveAccess(policies, method);
+    return access && createMethodRule(access, method, { conditions, clock, toleranceMs });
+  };
   const served = new Map<DescMethod, MethodRule>();
   const others = new WeakMap<DescMethod, MethodRule>();
   return {
     add(methods) {
       const added = new Map<DescMethod, MethodRule>();
       const problems: string[] = [];
+      let advice = "";
       const unused = new Set(policies.keys());
       for (const method of served.keys()) forgetKeys(unused, method);
       for (const method of methods) {
         forgetKeys(unused, method);
         try {
-          added.set(method, resolveRule(method));
+          const rule = resolveRule(method);
+          if (rule !== undefined) {
+            added.set(method, rule);
+          } else {
+            problems.push(`${methodName(method)} has no policy`);
+            advice = WITHOUT_POLICY;
+          }
         } catch (error) {
           problems.push(error instanceof Error ? error.message : String(error));
         }
       }
       // A misspelt key would leave a method under a weaker rule than the one meant for it.
       for (const key of unused) problems.push(`policy["${key}"] fits no method that is served`);
-      if (problems.length > 0) throw new TypeError(`The policy cannot be applied:\n- ${problems.join("\n- ")}`);
+      if (problems.length > 0) {
+        throw new TypeError(`The policy cannot be applied:\n- ${problems.join("\n- ")}${advice}`);
+      }
       for (const [method, rule] of added) served.set(method, rule);
     },
     find(method) {
@@ -72,7 +87,7 @@ export function createMethodRules(table: PolicyTable = {}, options: MethodRulesO
       if (known !== undefined) return known;
       try {
         const rule = resolveRule(method);
-        others.set(method, rule);
+        if (rule !== undefined) others.set(method, rule);
         return rule;
       } catch {
         return undefined;
@@ -87,12 +102,12 @@ export function methodName(method: DescMethod): string {
   return `${method.parent.typeName}/${method.name}`;
 }
 
-function resolveAccess(policies: ReadonlyMap<string, AccessPolicy>, method: DescMethod): MethodAccess {
+function resolveAccess(policies: ReadonlyMap<string, AccessPolicy>, method: DescMethod): MethodAccess | undefined {
   const name = methodName(method);
   const inCode = policies.get(name) ?? policies.get(serviceKey(method));
   if (inCode !== undefined) return { method: name, source: "code", policy: inCode };
   const inProto = getProtoPolicy(method);
-  if (inProto === undefined) throw new TypeError(`${name} has no policy`);
+  if (inProto === undefined) return undefined;
   const { source, policy } = inProto;
   return { method: name, source, policy: parseAccessPolicy(`${name} (${source})`, policy) };
 }

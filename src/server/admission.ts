@@ -10,6 +10,7 @@ import type { Principal } from "../token/principal.js";
 import type { TokenSender } from "../verify/token-sender.js";
 import type { Verifier } from "../verify/verifier.js";
 import { clientCertificateKey } from "./client-certificate.js";
+import type { DeleteIdentity } from "./identity-headers.js";
 import { principalKey } from "./principal-key.js";
 import type { ReportRejection } from "./rejection-events.js";
 import { type RequestMarks, requestMarksKey } from "./request-marks.js";
@@ -43,8 +44,8 @@ export interface Call {
 /** Decides whether calls get in. */
 export interface Admissions {
   /**
-   * Authenticates the caller and applies the rule of the method; notes the outcome in the call's context values. Gives no
-   * promise where nothing has to be waited for.
+   * Deletes what headers claim about the caller, authenticates it and applies the rule of the method; notes the outcome in
+   * the call's context values. Gives no promise where nothing has to be waited for.
    *
    * Throws, or rejects with, the `ConnectError` to answer.
    */
@@ -71,10 +72,12 @@ export interface AdmissionsOptions {
   /** What challenges say of this server. */
   readonly challenge: Pick<ConnectErrorOptions, "realm" | "resourceMetadata">;
   readonly report: ReportRejection;
+  readonly deleteIdentity: DeleteIdentity;
 }
 
 /** Creates the {@link Admissions} of one server. */
-export function createAdmissions({ verifier, rules, challenge, report }: AdmissionsOptions): Admissions {
+export function createAdmissions(options: AdmissionsOptions): Admissions {
+  const { verifier, rules, challenge, report, deleteIdentity } = options;
   // A key per server: two that share a process must not take each other's word.
   const admissionKey: ContextKey<Admission | undefined> = createContextKey<Admission | undefined>(undefined, {
     description: "latchkey admission",
@@ -128,6 +131,7 @@ export function createAdmissions({ verifier, rules, challenge, report }: Admissi
       const rule = rules.find(call.method);
       const marks = call.values.get(requestMarksKey);
       if (marks?.hasBadAuthority === true) throw new ConnectError("invalid host", Code.InvalidArgument);
+      deleteIdentity(call.header, marks?.rawHeaders);
       if (rule === undefined) {
         throw refuse(new TypeError("The method has no policy that can be applied"), call);
       }

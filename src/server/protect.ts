@@ -1,5 +1,6 @@
 import type { ConnectRouterOptions, ContextValues } from "@connectrpc/connect";
 import type { MethodRules } from "../policy/method-rules.js";
+import { answerNotFound } from "./not-found.js";
 import { markRequest } from "./request-marks.js";
 import { type Guards, guardRoutes, type Routes } from "./routes.js";
 
@@ -11,6 +12,12 @@ export interface AdapterOptions extends ConnectRouterOptions {
   contextValues?: (request: never) => ContextValues;
 }
 
+/** The adapter for Node.js has one more; others leave it aside. */
+interface NodeAdapterOptions extends AdapterOptions {
+  /** Answers where no path matches. */
+  readonly fallback?: unknown;
+}
+
 // Connect itself reads messages of up to 4 GiB.
 const DEFAULTS = { readMaxBytes: 4 * 1024 * 1024 } satisfies ConnectRouterOptions;
 
@@ -18,10 +25,12 @@ const DEFAULTS = { readMaxBytes: 4 * 1024 * 1024 } satisfies ConnectRouterOption
 export function protectAdapter<T extends AdapterOptions>(options: T, guards: Guards, rules: MethodRules): T {
   // Adapters call the function that they were given, with a request of their own type.
   const contextValues = options.contextValues as ((request: unknown) => ContextValues) | undefined;
+  const { fallback = answerNotFound }: NodeAdapterOptions = options;
   return {
     ...options,
     readMaxBytes: options.readMaxBytes ?? DEFAULTS.readMaxBytes,
     routes: guardRoutes(options.routes, guards, rules, options),
+    fallback,
     contextValues: (request: unknown) => markRequest(request, contextValues?.(request)),
   };
 }

@@ -12,6 +12,8 @@ export interface RequestMarks {
   readonly hasBadAuthority: boolean;
   /** Whether there was more than one Authorization line. */
   readonly hasManyAuthorizations: boolean;
+  /** Names and values of headers as they came, one after another; empty where a gateway made the request up. */
+  readonly rawHeaders: readonly string[];
   /** Gives the thumbprint of the certificate that the peer showed; undefined when it showed none. */
   readonly clientCertificate: () => string | undefined;
 }
@@ -72,6 +74,7 @@ function readMarks(request: NodeRequest): RequestMarks {
     http1Socket,
     hasBadAuthority,
     hasManyAuthorizations: authorizations > 1,
+    rawHeaders,
     // The socket of an HTTP/2 request is an object of that request alone: nothing could be remembered of the connection.
     clientCertificate: () => readClientCertificate(request.stream?.session?.socket ?? request.socket),
   };

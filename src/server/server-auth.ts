@@ -1,7 +1,7 @@
 import type { ConnectRouter, HandlerContext, Interceptor } from "@connectrpc/connect";
 import { assertRealm } from "../connect-errors.js";
 import { systemClock } from "../lib/clock.js";
-import { assertNotNegative } from "../lib/options.js";
+import { assertFunction, assertNotNegative } from "../lib/options.js";
 import type { MethodAccess, PolicyTable } from "../policy/access-policy.js";
 import type { ConditionCompiler } from "../policy/condition.js";
 import { createMethodRules } from "../policy/method-rules.js";
@@ -12,6 +12,7 @@ import { createVerifier } from "../verify/verifier.js";
 import type { VerifierOptions } from "../verify/verifier-options.js";
 import { createAdmissions } from "./admission.js";
 import { createGate } from "./gate.js";
+import { createDeleteIdentity } from "./identity-headers.js";
 import { createAuthInterceptor } from "./interceptor.js";
 import { type AdapterOptions, protectAdapter } from "./protect.js";
 import { createRejectionEvents, type ServerAuthEvent } from "./rejection-events.js";
@@ -35,6 +36,12 @@ export interface ServerAuthOptions extends VerifierOptions {
    * Publishing it is up to you. @defaultValue not told
    */
   readonly resourceMetadata?: string;
+  /**
+   * Names, in any case, of headers in which proxies hand on who calls. They are deleted from every call before handlers,
+   * and gates and interceptors of the application, see it: who reaches this server past the proxy could claim anything.
+   * `[]` keeps all, for a server that is reached through its proxy alone. @defaultValue {@link IDENTITY_HEADERS}
+   */
+  readonly identityHeaders?: readonly string[];
   /** How long streams go on, and who hears of their end. */
   readonly streams?: StreamOptions;
   /**
@@ -49,6 +56,9 @@ export interface ServerAuth {
   /**
    * Mounts everything: gives a copy of the options of an adapter (Node.js, Fastify, Express) in which every service that
    * `routes` registers is guarded, and request bodies are capped at 4 MiB unless `readMaxBytes` says otherwise.
+   *
+   * Paths that no service has are answered 404 without reading a body, by the adapter for Node.js, unless the options
+   * have a `fallback`.
    *
    * Interceptors and gates of the application run after ours. The adapter throws `TypeError` when it calls the routes
    * and a method has no policy, naming each.
@@ -126,24 +136,29 @@ type ServerAuthOptionsDefaults = Required<Pick<ServerAuthOptions, "clockToleranc
  * ```
  *
  * @param options - Whom to trust, and for what.
- * @throws TypeError if the policy table is malformed, the realm cannot stand in a header, or an issuer is not fully
- * described.
+ * @throws TypeError if the policy table is malformed, the realm cannot stand in a header, one of `identityHeaders` is no
+ * name of a header or one that calls are authenticated by, or an issuer is not fully described.
  * @throws RangeError if a number is out of range.
  */
 export function createServerAuth(options: ServerAuthOptions): ServerAuth {
-  const { policy, conditions, realm = DEFAULTS.realm, resourceMetadata, onEvent, clock = systemClock } = options;
-  const telemetry = createGuardedTelemetry(options.telemetry ?? noTelemetry);
-  const { clockToleranceSeconds = DEFAULTS.clockToleranceSeconds } = options;
-  assertRealm(realm);
+  // What is left is the verifier's, which refuses what it does not know.
+  const { policy, conditions, realm, resourceMetadata, identityHeaders, streams, onEvent, ...verification } = options;
+  const { clockToleranceSeconds = DEFAULTS.clockToleranceSeconds, clock = systemClock } = verification;
+  const telemetry = createGuardedTelemetry(verification.telemetry ?? noTelemetry);
+  const challenge = { realm: realm ?? DEFAULTS.realm, resourceMetadata };
+  assertRealm(challenge.realm);
   if (resourceMetadata !== undefined) assertResourceMetadata(resourceMetadata);
-  const streams = resolveStreamOptions(options.streams);
+  if (onEvent !== undefined) assertFunction("onEvent", onEvent);
+  const streamSettings = resolveStreamOptions(streams);
+  const deleteIdentity = createDeleteIdentity(identityHeaders);
   assertNotNegative("clockToleranceSeconds", clockToleranceSeconds);
-  const rules = createMethodRules(policy, { conditions, clock, toleranceMs: clockToleranceSeconds * 1_000 });
-  const verifier = createVerifier({ ...options, clockToleranceSeconds });
+  const toleranceMs = clockToleranceSeconds * 1_000;
+  const rules = createMethodRules(policy, { conditions, clock, toleranceMs });
+  const verifier = createVerifier({ ...verification, clockToleranceSeconds });
   const report = createRejectionEvents(onEvent, telemetry, clock);
-  const admissions = createAdmissions({ verifier, rules, challenge: { realm, resourceMetadata }, report });
+  const admissions = createAdmissions({ verifier, rules, challenge, report, deleteIdentity });
   const gate = createGate(admissions);
-  const interceptor = createAuthInterceptor({ admissions, toleranceMs: clockToleranceSeconds * 1_000, streams, clock });
+  const interceptor = createAuthInterceptor({ admissions, toleranceMs, streams: streamSettings, clock });
   return {
     protect: (adapterOptions) => protectAdapter(adapterOptions, { gate, interceptor }, rules),
     gate,

@@ -1,3 +1,4 @@
+import { assertFunction } from "../lib/options.js";
 import type { Telemetry, TelemetrySpan } from "./telemetry.js";
 
 /**
@@ -5,8 +6,11 @@ import type { Telemetry, TelemetrySpan } from "./telemetry.js";
  * measurement. A span that could not be begun is one that goes nowhere; one that is ended twice is ended once.
  *
  * @returns Telemetry that never throws. It has `startSpan` when `inner` has.
+ * @throws TypeError when `inner` is no telemetry, as a meter of OpenTelemetry is not.
  */
 export function createGuardedTelemetry(inner: Telemetry): Telemetry {
+  assertFunction("telemetry.count", inner.count);
+  assertFunction("telemetry.record", inner.record);
   return {
     count: (name, labels) => attempt(() => inner.count(name, labels)),
     record: (name, value, labels) => attempt(() => inner.record(name, value, labels)),

@@ -1,5 +1,6 @@
-import { assertNonEmptyStrings, assertPositive } from "../lib/options.js";
+import { assertFields, assertNonEmptyStrings, assertPositive, type FieldsOf } from "../lib/options.js";
 import { type MountServer, RPC_PROTOCOLS, type RpcProtocol } from "./conformance-mount.js";
+import { type CaseResult, explainPattern } from "./conformance-pattern.js";
 import { CLOCK_RULES, type ConformanceRule, hostileTokenRule, RULES } from "./conformance-rules.js";
 import { type ConformanceServer, startConformanceServer } from "./conformance-server.js";
 import { CALL_KINDS, type CallKind } from "./echo-call.js";
@@ -20,7 +21,10 @@ export interface AuthConformanceOptions {
    * It is moved forward, so cases must not run side by side. @defaultValue none
    */
   readonly clock?: ManualClock;
-  /** Longest duration of a call, in milliseconds. @defaultValue `5_000` (5 seconds) */
+  /**
+   * Longest duration of a call, in milliseconds. Shorter than the timeout of the test runner, or a case that hangs cannot
+   * say why. @defaultValue `2_500` (2.5 seconds)
+   */
   readonly timeoutMs?: number;
 }
 
@@ -40,13 +44,24 @@ export interface ConformanceCase {
 export interface AuthConformance extends AsyncDisposable {
   /** All cases, for the test runner to list. Each stands alone; all of them call one server. */
   readonly cases: readonly ConformanceCase[];
-  /** Runs all cases in turn and stops the server. Rejects with one AggregateError that lists all that failed. */
+  /**
+   * Runs all cases in turn and stops the server. Rejects with one AggregateError that lists all that failed, and says what
+   * is missing where they tell; with an Error that says why when there is no server to call.
+   */
   run(): Promise<void>;
   /** Stops the server, if a case has started it. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const DEFAULTS = { timeoutMs: 5_000 } as const satisfies AuthConformanceOptions;
+const DEFAULTS = { timeoutMs: 2_500 } as const satisfies AuthConformanceOptions;
+
+const FIELDS: FieldsOf<AuthConformanceOptions> = {
+  protocols: true,
+  kinds: true,
+  issuer: true,
+  clock: true,
+  timeoutMs: true,
+};
 
 /**
  * Examines whether a server keeps strangers out: every kind of call in every protocol, with good tokens and about two
@@ -75,19 +90,25 @@ const DEFAULTS = { timeoutMs: 5_000 } as const satisfies AuthConformanceOptions;
  * await conformance.run();
  * ```
  *
- * @param mount - Starts the server. When it fails, every case does.
+ * @param mount - Starts the server. When it fails, every case does, for the same reason.
  * @param options - What the server can do, and on which clock it runs.
- * @throws TypeError when `protocols` or `kinds` is empty or has a name that is none.
+ * @throws TypeError when `protocols` or `kinds` is empty or has a name that is none, or a field is not an option.
  * @throws RangeError when `timeoutMs` is not a positive finite number.
  */
 export function authConformance(mount: MountServer, options: AuthConformanceOptions = {}): AuthConformance {
+  assertFields("options", options, FIELDS);
   const { protocols = RPC_PROTOCOLS, kinds = CALL_KINDS, clock, timeoutMs = DEFAULTS.timeoutMs } = options;
   assertNames("protocols", protocols, RPC_PROTOCOLS);
   assertNames("kinds", kinds, CALL_KINDS);
   assertPositive("timeoutMs", timeoutMs);
   let started: Promise<ConformanceServer> | undefined;
-  const start = async (): Promise<ConformanceServer> =>
-    startConformanceServer(mount, options.issuer ?? (await createTestIssuer(clock && { clock })));
+  const start = async (): Promise<ConformanceServer> => {
+    const issuer = options.issuer ?? (await createTestIssuer(clock && { clock }));
+    return startConformanceServer(mount, issuer).catch((cause: unknown) => {
+      throw toFailure("the server could not be mounted", cause);
+    });
+  };
+  const ready = (): Promise<ConformanceServer> => (started ??= start());
   const stop = async (): Promise<void> => {
     const starting = started;
     started = undefined;
@@ -100,8 +121,7 @@ export function authConformance(mount: MountServer, options: AuthConformanceOpti
     protocol,
     kind,
     async run() {
-      started ??= start();
-      const { issuer, hostileTokens, echo, client } = await started;
+      const { issuer, hostileTokens, echo, client } = await ready();
       const subject = `caller-${crypto.randomUUID()}`;
       await rule.check({
         kind,
@@ -116,20 +136,34 @@ export function authConformance(mount: MountServer, options: AuthConformanceOpti
     },
   });
   const rules = [...RULES, ...(clock === undefined ? [] : CLOCK_RULES), ...HOSTILE_TOKEN_RECIPES.map(hostileTokenRule)];
-  const cases = protocols.flatMap((protocol) =>
-    kinds.flatMap((kind) => rules.filter((rule) => rule.appliesTo(kind)).map((rule) => toCase(protocol, kind, rule))),
+  const planned = protocols.flatMap((protocol) =>
+    kinds.flatMap((kind) =>
+      rules
+        .filter((rule) => rule.appliesTo(kind))
+        .map((rule) => ({ concern: rule.concern, examination: toCase(protocol, kind, rule) })),
+    ),
   );
+  const cases = planned.map(({ examination }) => examination);
   return {
     cases,
     async run() {
-      const failures: Error[] = [];
-      for (const { name, run } of cases) {
-        await run().catch((cause: unknown) => failures.push(toFailure(name, cause)));
+      // Without a server all cases fail alike: that is said once.
+      await ready();
+      const results: CaseResult[] = [];
+      for (const { concern, examination } of planned) {
+        const failure = await examination.run().then(
+          () => undefined,
+          (cause: unknown) => toFailure(examination.name, cause),
+        );
+        results.push({ concern, failure });
       }
+      const failures = results.flatMap(({ failure }) => failure ?? []);
       await stop().catch((cause: unknown) => failures.push(toFailure("stopping the server", cause)));
       if (failures.length === 0) return;
       const list = failures.map(({ message }) => `\n- ${message}`).join("");
-      throw new AggregateError(failures, `${failures.length} failures in ${cases.length} cases:${list}`);
+      const pattern = explainPattern(results);
+      const meaning = pattern === undefined ? "" : `\n${pattern}`;
+      throw new AggregateError(failures, `${failures.length} failures in ${cases.length} cases:${list}${meaning}`);
     },
     [Symbol.asyncDispose]: stop,
   };

@@ -25,10 +25,15 @@ export interface CaseContext {
   observe(): Observation;
 }
 
+/** What a rule is about: good calls, bad ones, single messages of good ones, or the end of a token. */
+export type Concern = "admission" | "refusal" | "message" | "expiry";
+
 /** One thing that a server has to do, with calls of the kinds it applies to. */
 export interface ConformanceRule {
   /** What the server does. */
   readonly name: string;
+  /** What it is about. */
+  readonly concern: Concern;
   /** Of which kinds of calls. */
   appliesTo(kind: CallKind): boolean;
   /** Rejects when the server does something else. */
@@ -45,6 +50,7 @@ const streams = (kind: CallKind): boolean => kind !== "unary";
 export const RULES: readonly ConformanceRule[] = [
   {
     name: "admits a good token, and the handler finds its caller",
+    concern: "admission",
     appliesTo: anyKind,
     async check(context) {
       const observation = context.observe();
@@ -54,6 +60,7 @@ export const RULES: readonly ConformanceRule[] = [
   },
   {
     name: "keeps the callers of concurrent calls apart",
+    concern: "admission",
     appliesTo: anyKind,
     async check(context) {
       const observation = context.observe();
@@ -68,11 +75,13 @@ export const RULES: readonly ConformanceRule[] = [
   },
   {
     name: "refuses a call without a token",
+    concern: "refusal",
     appliesTo: anyKind,
     check: (context) => expectRefused(context, undefined, NO_CREDENTIALS),
   },
   {
     name: "refuses an Authorization header of another form",
+    concern: "refusal",
     appliesTo: anyKind,
     async check(context) {
       const token = await mint(context);
@@ -83,6 +92,7 @@ export const RULES: readonly ConformanceRule[] = [
   },
   {
     name: "refuses a caller without the role of the method",
+    concern: "refusal",
     appliesTo: anyKind,
     async check(context) {
       await expectRefused(context, `Bearer ${await mint(context, { roles: ["guest"] })}`, NOT_ALLOWED);
@@ -90,11 +100,13 @@ export const RULES: readonly ConformanceRule[] = [
   },
   {
     name: "refuses a message of another organisation than the caller's",
+    concern: "message",
     appliesTo: anyKind,
     check: (context) => expectForeignOrgRefused(context, ["other"]),
   },
   {
     name: "refuses a later message of another organisation than the caller's",
+    concern: "message",
     appliesTo: streamsRequest,
     check: (context) => expectForeignOrgRefused(context, [ORG, "other"]),
   },
@@ -104,6 +116,7 @@ export const RULES: readonly ConformanceRule[] = [
 export const CLOCK_RULES: readonly ConformanceRule[] = [
   {
     name: "ends when the token of the caller expires, and the handler with it",
+    concern: "expiry",
     appliesTo: streams,
     async check(context) {
       const observation = context.observe();
@@ -130,6 +143,7 @@ export const CLOCK_RULES: readonly ConformanceRule[] = [
 export function hostileTokenRule(recipe: HostileTokenRecipe): ConformanceRule {
   return {
     name: `refuses a token ${recipe.name}`,
+    concern: "refusal",
     appliesTo: anyKind,
     async check(context) {
       const token = await context.hostileTokens.make(recipe, { sub: context.subject });

@@ -1,3 +1,4 @@
+import { assertFields, type FieldsOf } from "../lib/options.js";
 import { toBytes } from "./raw-part.js";
 
 /** An answer of a served test issuer, where it differs from a good one. */
@@ -42,8 +43,29 @@ export interface GoodAnswer {
   readonly document: Readonly<Record<string, unknown>>;
 }
 
+const FIELDS: FieldsOf<TestIssuerResponse> = { status: true, headers: true, body: true };
+
+const FAULTS: Readonly<Record<TestIssuerFault, true>> = {
+  reset: true,
+  cut: true,
+  "not-modified": true,
+  empty: true,
+  huge: true,
+  garbage: true,
+  "other-issuer": true,
+};
+
 const HUGE_CHUNK = new Uint8Array(64 * 1024).fill("x".charCodeAt(0));
 const HUGE_CHUNKS = 1024;
+
+/** Throws TypeError unless an answer is the name of a fault, or has no fields but those of a response. */
+export function assertAnswer(asked: TestIssuerFault | TestIssuerResponse): void {
+  if (typeof asked !== "string") {
+    assertFields("answer", asked, FIELDS);
+  } else if (!Object.hasOwn(FAULTS, asked)) {
+    throw new TypeError(`answer must be one of ${Object.keys(FAULTS).join(", ")}`);
+  }
+}
 
 /** Turns a good answer into the one that is asked for. */
 export function toWireAnswer(asked: TestIssuerFault | TestIssuerResponse, good: GoodAnswer): WireAnswer {

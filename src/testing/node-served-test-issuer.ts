@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { assertCount, assertPositiveInteger } from "../lib/options.js";
+import { assertCount, assertFields, assertPositiveInteger, type FieldsOf } from "../lib/options.js";
 import { createAnswerScript, type HeldAnswer, type TestIssuerEndpoint } from "./answer-script.js";
-import { type TestIssuerFault, type TestIssuerResponse, toWireAnswer } from "./issuer-answer.js";
+import { assertAnswer, type TestIssuerFault, type TestIssuerResponse, toWireAnswer } from "./issuer-answer.js";
 import { ENDPOINT_PATHS, findEndpoint, publishDocument } from "./issuer-documents.js";
 import { sendAnswer } from "./node-send-answer.js";
 import { createRequestCounter } from "./request-counter.js";
@@ -53,6 +53,9 @@ export interface ServedTestIssuer extends TestIssuer, AsyncDisposable {
 
 const DEFAULTS = { maxAgeSeconds: 5 * 60 } as const satisfies ServeTestIssuerOptions;
 
+const ANSWER_FIELDS: FieldsOf<AnswerNextOptions> = { times: true, endpoint: true };
+const HOLD_FIELDS: FieldsOf<HoldOptions> = { at: true, endpoint: true };
+
 /**
  * Creates an issuer for tests and serves it on a free port of the loopback interface.
  *
@@ -76,7 +79,9 @@ const DEFAULTS = { maxAgeSeconds: 5 * 60 } as const satisfies ServeTestIssuerOpt
  *
  * @param options - As for an issuer in memory, and how long its answers are fresh.
  * @returns The issuer; dispose it to close its port.
- * @throws RangeError when `maxAgeSeconds` is negative or not an integer. Rejects with it, as with everything else.
+ * @throws TypeError when a field is not an option. Rejects with it, as with everything else; `answerNext` and `hold` throw
+ * it.
+ * @throws RangeError when `maxAgeSeconds` is negative or not an integer.
  */
 export async function serveTestIssuer(options: ServeTestIssuerOptions = {}): Promise<ServedTestIssuer> {
   const { maxAgeSeconds = DEFAULTS.maxAgeSeconds, ...issuerOptions } = options;
@@ -90,10 +95,12 @@ export async function serveTestIssuer(options: ServeTestIssuerOptions = {}): Pro
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const issuer = await createTestIssuer({ issuer: url, ...issuerOptions }).catch((error: unknown) => {
-    server.close();
-    throw error;
-  });
+  const issuer = await createTestIssuer({ ...issuerOptions, issuer: issuerOptions.issuer ?? url }).catch(
+    (error: unknown) => {
+      server.close();
+      throw error;
+    },
+  );
   const jwksUri = `${url}${ENDPOINT_PATHS.jwks}`;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -117,11 +124,18 @@ export async function serveTestIssuer(options: ServeTestIssuerOptions = {}): Pro
     url,
     jwksUri,
     trusted: () => ({ issuer: issuer.issuer, audience: issuer.audience, algorithms: issuer.algorithms, jwksUri }),
-    answerNext(scripted, { times = 1, endpoint } = {}) {
+    answerNext(scripted, answerOptions = {}) {
+      assertAnswer(scripted);
+      assertFields("options", answerOptions, ANSWER_FIELDS);
+      const { times = 1, endpoint } = answerOptions;
       assertPositiveInteger("times", times);
       for (let left = times; left > 0; left--) script.add({ answer: scripted, endpoint });
     },
-    hold: ({ at = "headers", endpoint } = {}) => script.hold(at, endpoint),
+    hold(holdOptions = {}) {
+      assertFields("options", holdOptions, HOLD_FIELDS);
+      const { at = "headers", endpoint } = holdOptions;
+      return script.hold(at, endpoint);
+    },
     requests: requests.count,
     reached: requests.reached,
     async [Symbol.asyncDispose]() {

@@ -11,6 +11,15 @@ export interface Refusal {
 
 /** RFC 6750 section 3.1: no error attribute when the request carried no credentials. */
 export const NO_CREDENTIALS: Refusal = { code: Code.Unauthenticated, challenge: null };
+/** Why a case fails whose call had to be refused. */
+export class CallAnsweredError extends Error {
+  override readonly name = "CallAnsweredError";
+
+  constructor({ code }: Refusal) {
+    super(`expected ${Code[code]}, and the call was answered`);
+  }
+}
+
 /** The token is no good. */
 export const BAD_TOKEN: Refusal = { code: Code.Unauthenticated, challenge: "invalid_token" };
 /** The token is good and its holder may not do this. */
@@ -22,7 +31,7 @@ export const NOT_ALLOWED: Refusal = { code: Code.PermissionDenied, challenge: "i
  * @param secrets - Texts of which no part of the error may contain one.
  */
 export function assertRefused(outcome: Outcome, refusal: Refusal, secrets: readonly string[]): void {
-  if ("subjects" in outcome) throw new Error(`expected ${Code[refusal.code]}, and the call was answered`);
+  if ("subjects" in outcome) throw new CallAnsweredError(refusal);
   const { error } = outcome;
   if (error.code !== refusal.code) {
     throw new Error(`expected ${Code[refusal.code]}, got ${Code[error.code]}: ${error.rawMessage}`, { cause: error });

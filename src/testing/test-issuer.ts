@@ -1,6 +1,6 @@
 import type { JSONWebKeySet, JWK } from "jose";
 import { type Clock, systemClock } from "../lib/clock.js";
-import { assertNonEmptyStrings, withoutUndefined } from "../lib/options.js";
+import { assertFields, assertNonEmptyStrings, type FieldsOf, withoutUndefined } from "../lib/options.js";
 import type { JwsAlgorithm } from "../token/algorithms.js";
 import { ACCESS_TOKEN_TYPE } from "../token/claim-names.js";
 import { encodePart, type RawPart, toBytes } from "./raw-part.js";
@@ -71,8 +71,8 @@ export interface TestIssuer {
   /** Signs a token of subject `alice`, organisation `acme` and role `tester`, changed as the options say. */
   mint(options?: MintOptions): Promise<string>;
   /**
-   * Puts a token together from raw parts, for what no honest issuer would sign. Nothing is checked, and nothing is added
-   * to a part that is given.
+   * Puts a token together from raw parts, for what no honest issuer would sign. No part is checked, and nothing is added
+   * to one that is given.
    */
   forge(options: ForgeOptions): Promise<string>;
   /** Signs with a fresh key for each algorithm from now on; the keys before stay published. */
@@ -82,6 +82,10 @@ export interface TestIssuer {
 }
 
 const DEFAULTS = { lifetimeSeconds: 5 * 60 } as const satisfies MintOptions;
+
+const FIELDS: FieldsOf<TestIssuerOptions> = { issuer: true, audience: true, algorithm: true, clock: true };
+const MINT_FIELDS: FieldsOf<MintOptions> = { claims: true, header: true, lifetimeSeconds: true, algorithm: true };
+const FORGE_FIELDS: FieldsOf<ForgeOptions> = { header: true, payload: true, signature: true };
 
 /**
  * Creates an issuer for tests, with keys of its own, that opens no port.
@@ -98,9 +102,11 @@ const DEFAULTS = { lifetimeSeconds: 5 * 60 } as const satisfies MintOptions;
  * ```
  *
  * @param options - Name, audience, algorithms and clock; every field has a default.
- * @throws TypeError when `algorithm` is an empty list. Rejects with it, as with everything else.
+ * @throws TypeError when `algorithm` is an empty list, or a field is not an option. Rejects with it, as with everything
+ * else; so do `mint` and `forge`.
  */
 export async function createTestIssuer(options: TestIssuerOptions = {}): Promise<TestIssuer> {
+  assertFields("options", options, FIELDS);
   const {
     issuer = "https://issuer.test",
     audience = "https://service.test",
@@ -154,14 +160,19 @@ export async function createTestIssuer(options: TestIssuerOptions = {}): Promise
     },
     jwks: () => ({ keys: [...published.values()] }),
     trusted: () => ({ issuer, audience, algorithms, keys: { keys: [...published.values()] } }),
-    async mint({ claims, header, lifetimeSeconds = DEFAULTS.lifetimeSeconds, algorithm: wanted } = {}) {
+    async mint(mintOptions = {}) {
+      assertFields("options", mintOptions, MINT_FIELDS);
+      const { claims, header, lifetimeSeconds = DEFAULTS.lifetimeSeconds, algorithm: wanted } = mintOptions;
       const key = keyFor(wanted);
       return assemble(key, {
         header: withoutUndefined({ ...goodHeader(key), ...header }),
         payload: withoutUndefined({ ...goodClaims(lifetimeSeconds), ...claims }),
       });
     },
-    forge: (parts) => assemble(keyFor(undefined), parts),
+    async forge(parts) {
+      assertFields("options", parts, FORGE_FIELDS);
+      return assemble(keyFor(undefined), parts);
+    },
     async rotate() {
       signing = await generate();
     },

@@ -1,5 +1,6 @@
 import { type KeysUnavailableCode, KeysUnavailableError } from "../errors.js";
 import type { JwksSettings } from "../jwks/jwks-options.js";
+import { attend, markUnattended } from "../lib/attendance.js";
 import { withDeadline } from "../lib/deadline.js";
 import { notify } from "../lib/notify.js";
 import { createSingleFlight } from "../lib/single-flight.js";
@@ -38,7 +39,7 @@ export interface DiscoveryOptions<T> {
  * One search is under way at most, for all who wait, with `totalTimeoutMs` for everything in it. The pause until the next
  * begins before the first request is sent, so that no number of callers, and no way in which it may end, causes a second
  * one before time; a "Retry-After" prolongs it. What was found stays until something else is found, for as long as it
- * takes. Holds no timer between searches.
+ * takes. Holds no timer between searches, and keeps the process alive only while a caller waits.
  */
 export function createDiscovery<T extends object>(options: DiscoveryOptions<T>): Discovery<T> {
   const { issuer, find, settings, disposal } = options;
@@ -71,14 +72,17 @@ export function createDiscovery<T extends object>(options: DiscoveryOptions<T>):
     notify(onEvent, { type: "discovery_failed", code, consecutiveFailures: failures });
   };
 
-  const search = async (): Promise<T> => {
+  const search = async (isAwaited: boolean): Promise<T> => {
     const askedAtMs = clock.monotonicMs();
     allowedAtMs = askedAtMs + cooldownMs;
     const late = (): Error =>
       new KeysUnavailableError("ERR_KEYS_UNAVAILABLE", "The issuer metadata was not answered in time");
     const deadline = { timeoutMs: totalTimeoutMs, late, clock, signal: disposal };
     try {
-      const value = await withDeadline((signal) => find(signal, found?.value), deadline);
+      const value = await withDeadline(
+        (signal) => find(isAwaited ? signal : markUnattended(signal), found?.value),
+        deadline,
+      );
       disposal.throwIfAborted();
       onFound(value, askedAtMs);
       return value;
@@ -97,7 +101,7 @@ export function createDiscovery<T extends object>(options: DiscoveryOptions<T>):
 
   const again = (): void => {
     if (disposal.aborted || isUnderWay() || isCoolingDown()) return;
-    flights.run("metadata", search).catch(() => {});
+    flights.run("metadata", () => search(false)).catch(() => {});
   };
 
   return {
@@ -113,7 +117,10 @@ export function createDiscovery<T extends object>(options: DiscoveryOptions<T>):
           retryAfterMs: settings.attemptTimeoutMs,
         });
       }
-      return flights.run("metadata", search);
+      return attend(
+        flights.run("metadata", () => search(true)),
+        clock,
+      );
     },
     peek: () => found?.value,
     again,

@@ -1,9 +1,10 @@
 import {
   assertBoolean,
+  assertFields,
   assertNonEmptyString,
   assertNonEmptyStrings,
   assertPositive,
-  typeName,
+  type FieldsOf,
 } from "../lib/options.js";
 import { isJwsAlgorithm, JWS_ALGORITHMS } from "../token/algorithms.js";
 import { ACCESS_TOKEN_TYPE, type ClaimNames, DEFAULT_CLAIM_NAMES } from "../token/claim-names.js";
@@ -36,6 +37,24 @@ const DEFAULTS = {
   requireBoundTokens: false,
 } as const satisfies Partial<TrustedIssuer>;
 
+const FIELDS: FieldsOf<TrustedIssuer> = {
+  issuer: true,
+  audience: true,
+  algorithms: true,
+  jwksUri: true,
+  discovery: true,
+  jwks: true,
+  keys: true,
+  findKey: true,
+  findKeyMaxAgeMs: true,
+  jwksOptions: true,
+  tokenType: true,
+  requireBoundTokens: true,
+  claims: true,
+  maxLifetimeSeconds: true,
+  requiredClaims: true,
+};
+
 /**
  * Checks what an issuer's tokens are to be held against. What would switch a check off silently, such as an empty
  * audience, is refused.
@@ -44,9 +63,7 @@ const DEFAULTS = {
  * @throws TypeError or RangeError naming the field.
  */
 export function resolveIssuer(trusted: TrustedIssuer, field: string): IssuerSettings {
-  if (typeof trusted !== "object" || trusted === null) {
-    throw new TypeError(`${field} must be an object, got ${typeName(trusted)}`);
-  }
+  assertFields(field, trusted, FIELDS);
   const { issuer, audience, algorithms, claims = {} } = trusted;
   const {
     tokenType = DEFAULTS.tokenType,
@@ -99,6 +116,7 @@ function assertAlgorithms(algorithms: unknown, field: string): void {
 }
 
 function resolveClaimNames(claims: Partial<ClaimNames>, field: string): ClaimNames {
+  assertFields(field, claims, DEFAULT_CLAIM_NAMES);
   const names = { ...DEFAULT_CLAIM_NAMES };
   for (const name of ["org", "roles", "scope", "principal"] as const) {
     const claim = claims[name];

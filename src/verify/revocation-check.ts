@@ -1,7 +1,13 @@
 import { AuthError, KeysUnavailableError, TokenRejectedError } from "../errors.js";
 import type { Clock } from "../lib/clock.js";
 import { createLazyAbort, type LazyAbort } from "../lib/lazy-abort.js";
-import { assertFunction, assertPositive, assertPositiveInteger, withoutUndefined } from "../lib/options.js";
+import {
+  assertFunction,
+  assertPositive,
+  assertPositiveInteger,
+  type FieldsOf,
+  withoutUndefined,
+} from "../lib/options.js";
 import { raceSignal } from "../lib/signal.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 import { readClaim } from "../token/claims.js";
@@ -24,6 +30,13 @@ export interface RevocationOptions {
    */
   readonly maxPending?: number;
 }
+
+/** The fields of {@link RevocationOptions}. */
+export const REVOCATION_FIELDS: FieldsOf<RevocationOptions> = {
+  timeoutMs: true,
+  onUnavailable: true,
+  maxPending: true,
+};
 
 /** {@link RevocationOptions}, and collaborators. */
 export interface RevocationCheckOptions extends RevocationOptions {

@@ -86,8 +86,8 @@ export function parseRevocationEntry(entry: RevocationEntry, field: string): Rev
   const { issuer, [by]: name, issuedBefore = Number.POSITIVE_INFINITY, expiresAt } = given;
   assertNonEmptyString(`${field}.issuer`, issuer);
   assertNonEmptyString(`${field}.${by}`, name);
-  if (by === "subject") assertNotNegative(`${field}.issuedBefore`, given.issuedBefore as number);
-  if (expiresAt !== undefined) assertNotNegative(`${field}.expiresAt`, expiresAt);
+  if (by === "subject") assertSeconds(`${field}.issuedBefore`, given.issuedBefore as number);
+  if (expiresAt !== undefined) assertSeconds(`${field}.expiresAt`, expiresAt);
   return { issuer, by, name, issuedBefore, expiresAt };
 }
 
@@ -104,4 +104,12 @@ export function forgetAtMs(mark: RevocationMark, nowMs: number, maxLifetimeSecon
   const lastIssuedMs = by === "jti" ? nowMs : Math.max(nowMs, issuedBefore * 1_000);
   const lastExpiryMs = expiresAt === undefined ? lastIssuedMs + maxLifetimeSeconds * 1_000 : expiresAt * 1_000;
   return lastExpiryMs + REVOCATION_SLACK_MS;
+}
+
+// The year 5138. Who gives milliseconds would revoke what has yet to be issued, or remember it for ever.
+const LATEST_SECONDS = 100_000_000_000;
+
+function assertSeconds(field: string, value: number): void {
+  assertNotNegative(field, value);
+  if (value > LATEST_SECONDS) throw new RangeError(`${field} must be in seconds, got ${value}`);
 }

@@ -1,4 +1,4 @@
-import type { JSONWebKeySet, JWK } from "jose";
+import type { JWK } from "jose";
 import type { Jwks } from "../jwks/jwks.js";
 import type { JwksOptions } from "../jwks/jwks-options.js";
 import type { JwsAlgorithm } from "../token/algorithms.js";
@@ -38,7 +38,7 @@ export interface TrustedIssuer {
   /** A key cache of your own; disposing it stays your task. */
   readonly jwks?: Jwks;
   /** Its public keys themselves; each needs a "kid". */
-  readonly keys?: JSONWebKeySet;
+  readonly keys?: { readonly keys: readonly JWK[] };
   /** Finds the key of one "kid", for issuers with more keys than a set can hold. */
   readonly findKey?: FindKey;
   /**

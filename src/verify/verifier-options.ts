@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../lib/clock.js";
+import type { FieldsOf } from "../lib/options.js";
 import { noTelemetry, type Telemetry } from "../telemetry/telemetry.js";
 import type { DpopOptions } from "./dpop-verifier.js";
 import type { Revocation } from "./revocation.js";
@@ -57,3 +58,20 @@ export const VERIFIER_DEFAULTS: Readonly<
   telemetry: noTelemetry,
   clock: systemClock,
 };
+
+/** The fields of {@link VerifierOptions}. */
+export const VERIFIER_FIELDS: FieldsOf<VerifierOptions> = {
+  issuers: true,
+  clockToleranceSeconds: true,
+  allowLoopbackHttp: true,
+  tokenCache: true,
+  maxPendingVerifications: true,
+  revocation: true,
+  revocationOptions: true,
+  dpop: true,
+  telemetry: true,
+  clock: true,
+};
+
+/** The fields of {@link TokenCacheOptions}. */
+export const TOKEN_CACHE_FIELDS: FieldsOf<TokenCacheOptions> = { maxEntries: true, maxAgeMs: true };

@@ -1,15 +1,20 @@
 import { AuthError } from "../errors.js";
-import { assertNotNegative, assertPositive, assertPositiveInteger } from "../lib/options.js";
+import { assertFields, assertNotNegative, assertPositive, assertPositiveInteger } from "../lib/options.js";
 import { createGuardedTelemetry } from "../telemetry/guarded-telemetry.js";
 import type { Principal } from "../token/principal.js";
 import { createColdVerification } from "./cold-verification.js";
 import { createDpopVerifier } from "./dpop-verifier.js";
-import { createRevocationCheck } from "./revocation-check.js";
+import { createRevocationCheck, REVOCATION_FIELDS } from "./revocation-check.js";
 import { createTokenCache, digestToken, type TokenCache } from "./token-cache.js";
 import { BEARER, checkSender, type TokenSender } from "./token-sender.js";
 import { createTrustStore } from "./trust-store.js";
 import { isCurrentKey, type VerifiedToken } from "./verified-token.js";
-import { VERIFIER_DEFAULTS as DEFAULTS, type VerifierOptions } from "./verifier-options.js";
+import {
+  VERIFIER_DEFAULTS as DEFAULTS,
+  TOKEN_CACHE_FIELDS,
+  VERIFIER_FIELDS,
+  type VerifierOptions,
+} from "./verifier-options.js";
 
 /** Options of one verification. */
 export interface VerifyOptions {
@@ -88,6 +93,7 @@ export interface Verifier {
  * @throws TypeError or RangeError naming the field that is missing, unsafe or out of range.
  */
 export function createVerifier(options: VerifierOptions): Verifier {
+  assertFields("options", options, VERIFIER_FIELDS);
   const {
     clockToleranceSeconds = DEFAULTS.clockToleranceSeconds,
     allowLoopbackHttp = DEFAULTS.allowLoopbackHttp,
@@ -98,8 +104,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const telemetry = createGuardedTelemetry(options.telemetry ?? DEFAULTS.telemetry);
   assertNotNegative("clockToleranceSeconds", clockToleranceSeconds);
   assertPositiveInteger("maxPendingVerifications", maxPending);
-  if (options.revocationOptions !== undefined && revocation === undefined) {
-    throw new TypeError("revocationOptions has no effect without revocation");
+  if (options.revocationOptions !== undefined) {
+    assertFields("revocationOptions", options.revocationOptions, REVOCATION_FIELDS);
+    if (revocation === undefined) throw new TypeError("revocationOptions has no effect without revocation");
   }
   const toleranceMs = clockToleranceSeconds * 1_000;
   const dpop = options.dpop && createDpopVerifier(options.dpop, { clock, toleranceMs, maxPending });
@@ -206,6 +213,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
 function openTokenCache(options: VerifierOptions["tokenCache"]): TokenCache<VerifiedToken> | undefined {
   if (options === false) return undefined;
+  if (options !== undefined) assertFields("tokenCache", options, TOKEN_CACHE_FIELDS);
   const { maxEntries = DEFAULTS.tokenCache.maxEntries, maxAgeMs = DEFAULTS.tokenCache.maxAgeMs } = options ?? {};
   assertPositiveInteger("tokenCache.maxEntries", maxEntries);
   assertPositive("tokenCache.maxAgeMs", maxAgeMs);

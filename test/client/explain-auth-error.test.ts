@@ -281,6 +281,14 @@ describe("explainAuthError(): what kept the client from having a token", () => {
 });
 
 describe("explainAuthError(): what it shows", () => {
+  it.each([
+    [new TokenRejectedError("ERR_TOKEN_BOUND", ""), "bound to a key or certificate that the call did not prove"],
+    [new TokenRejectedError("ERR_CREDENTIALS_MALFORMED", ""), "the server takes no DPoP tokens"],
+    [new AccessDeniedError("ERR_SCOPE_MISSING", ""), "a condition of the policy is not met"],
+  ])("%# names what else %s may come from", (error, cause) => {
+    expect(explainAuthError(toConnectError(error))?.message).toContain(cause);
+  });
+
   it("L1: shows nothing that the server or the source wrote", () => {
     const secret = "eyJhbGciOiJFUzI1NiJ9.c2VjcmV0.c2VjcmV0";
     for (const error of [

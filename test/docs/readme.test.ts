@@ -17,7 +17,10 @@ function findAll(pattern: RegExp): { readonly page: string; readonly found: stri
 
 const links = findAll(/\]\(([^)\s]+)[^)]*\)/g).filter(({ found }) => !/^([a-z]+:|#)/i.test(found));
 const commands = findAll(/\bnpm run (?:--?[\w-]+ )*([\w:-]+)/g);
-const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { readonly scripts: Record<string, string> };
+const { scripts, files } = JSON.parse(readFileSync("package.json", "utf8")) as {
+  readonly scripts: Record<string, string>;
+  readonly files: readonly string[];
+};
 
 describe("the documentation", () => {
   it("has links and commands to check", () => {
@@ -27,6 +30,13 @@ describe("the documentation", () => {
 
   it.each(links)("$page links to $found, which is there", ({ page, found }) => {
     expect(existsSync(join(dirname(page), found.replace(/#.*$/, "")))).toBe(true);
+  });
+
+  it.each(links)("$page links to $found, which the package has too", ({ page, found }) => {
+    const path = join(dirname(page), found.replace(/#.*$/, ""));
+    // npm packs these whatever `files` says.
+    const published = ["README.md", "LICENSE", ...files];
+    expect(published.some((entry) => path === entry || path.startsWith(`${entry}/`))).toBe(true);
   });
 
   it.each(commands)("$page names npm run $found, which package.json has", ({ found }) => {

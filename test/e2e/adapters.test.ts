@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createServerAuth, type ServerAuth } from "../../src/server.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing.js";
+import { startChildScript } from "../support/child-script.js";
 import { createEchoService } from "../support/echo-service.js";
 import { startExpress, startFastify } from "../support/framework-servers.js";
 import { exchangeRaw, exchangeRawHttp2, floodHttp1, formatHttp1Request, postHttp2 } from "../support/raw-http.js";
 import type { RpcServer } from "../support/rpc-server.js";
+import { UNCOVERED, uncoveredRoutes } from "../support/uncovered-routes.js";
 
 const SERVICE = "/latchkey.testing.v1.EchoService";
 const PATH = `${SERVICE}/Authenticated`;
@@ -133,6 +135,19 @@ describe.each([
     expect([refused.status, refused.headers.get("www-authenticate"), echo.calls()]).toEqual([401, CHALLENGE, 0]);
     const admitted = await fetch(`${server.url}${GET}`, { headers: { authorization } });
     expect([admitted.status, await admitted.json()]).toEqual([200, { subject: "alice" }]);
+  });
+});
+
+describe("a server with methods that have no policy", () => {
+  const problems = UNCOVERED.map((method) => `\n- ${method} has no policy`).join("");
+
+  it("F4: does not start with connect-express, and the error names each", async () => {
+    await expect(startExpress(auth, uncoveredRoutes)).rejects.toThrow(problems);
+  });
+
+  it("F4: does not start with connect-fastify, whose plugins end the process by what they throw", async () => {
+    await using script = startChildScript("fastify-without-policy.ts", []);
+    expect(JSON.parse(await script.nextLine())).toEqual(["uncaught exception", expect.stringContaining(problems)]);
   });
 });
 

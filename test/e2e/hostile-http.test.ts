@@ -1,13 +1,16 @@
+import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createServerAuth, type ServerAuth } from "../../src/server.js";
+import { createServerAuth, type ServerAuth, type ServerAuthEvent } from "../../src/server.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
 import { createEchoService } from "../support/echo-service.js";
+import { uploadUntilAnswered } from "../support/endless-upload.js";
 import { exchangeRaw, exchangeRawHttp2, floodHttp1, formatHttp1Request, postHttp2 } from "../support/raw-http.js";
 import { type RpcServer, startRpcServer } from "../support/rpc-server.js";
 
 const PATH = "/latchkey.testing.v1.EchoService/Authenticated";
 const UNARY = "/latchkey.testing.v1.EchoService/Unary";
+const GET = "/latchkey.testing.v1.EchoService/Get?connect=v1&encoding=json&message=%7B%22orgId%22%3A%22acme%22%7D";
 const HOST = "host: service.test";
 const FLOOD_BYTES = 64 * 1024 * 1024;
 
@@ -16,12 +19,15 @@ let auth: ServerAuth;
 let http1: RpcServer;
 let http2: RpcServer;
 let authorization: string;
+/** What the servers have told of. */
+const events: ServerAuthEvent[] = [];
 const echo = createEchoService();
 
 beforeAll(async () => {
   issuer = await createTestIssuer();
   auth = createServerAuth({
     issuers: [{ issuer: issuer.issuer, audience: issuer.audience, algorithms: ["ES256"], keys: issuer.jwks() }],
+    onEvent: (event) => events.push(event),
   });
   http1 = await startRpcServer("1.1", auth.protect({ routes: echo.routes }));
   http2 = await startRpcServer("2", auth.protect({ routes: echo.routes }));
@@ -173,19 +179,35 @@ describe("the Authorization header", () => {
     expect(echo.calls()).toBe(1);
   });
 
-  it("G4: ignores a token anywhere else", async () => {
+  it("G4: ignores a token in query, body and cookie: it is no bad token, but none", async () => {
     const token = authorization.slice("authorization: Bearer ".length);
-    expect(await send([`cookie: access_token=${token}`])).toEqual([401, realm]);
-    const query = formatHttp1Request(`${PATH}?access_token=${token}`, [HOST]);
-    expect(statusOf(await exchangeRaw(http1.port, query))).toBe(401);
+    expect(await send([`cookie: access_token=${token}; authorization=Bearer ${token}`])).toEqual([401, realm]);
+    const ask = async (path: string, init: RequestInit): Promise<readonly [number, string | null]> => {
+      const { status, headers } = await fetch(`${http1.url}${path}`, init);
+      return [status, headers.get("www-authenticate")];
+    };
+    const inQuery = `access_token=${token}`;
+    const post = (type: string, body: string) => ({ method: "POST", headers: { "content-type": type }, body });
+    expect(await ask(`${PATH}?${inQuery}`, post("application/json", "{}"))).toEqual([401, realm]);
+    expect(await ask(`${GET}&${inQuery}`, {})).toEqual([401, realm]);
+    const inBody = JSON.stringify({ access_token: token, authorization: `Bearer ${token}` });
+    expect(await ask(PATH, post("application/json", inBody))).toEqual([401, realm]);
+    expect(await ask(PATH, post("application/json", inQuery))).toEqual([401, realm]);
+    // RFC 6750 section 2.2. No method takes forms, whoever sends them.
+    expect(await ask(PATH, post("application/x-www-form-urlencoded", inQuery))).toEqual([415, null]);
+    expect(echo.calls()).toBe(0);
   });
 
-  it("G5: refuses a token of 60 KB, which HTTP/2 lets through", async () => {
+  it("G5: refuses a token of 60 KB, which HTTP/2 lets through, and tells nobody what it was", async () => {
     const startMs = performance.now();
-    const token = "a".repeat(60_000);
+    const token = "overlong".repeat(7_500);
+    events.length = 0;
     const headers = { authorization: `Bearer ${token}`, "content-encoding": "identity" };
     expect(await postHttp2(`${http2.url}${UNARY}`, 64, Buffer.alloc(64), headers)).toBe(401);
     expect(performance.now() - startMs).toBeLessThan(1_000);
+    const told = inspect(events, { depth: null });
+    expect(told).toContain("ERR_TOKEN_MALFORMED");
+    expect(told).not.toContain("overlong");
   });
 
   it("G6: answers with a constant challenge, whatever the token holds", async () => {
@@ -247,6 +269,20 @@ describe("a body without a token", () => {
     expect(http2.bytesTaken() - before).toBeLessThan(1024 * 1024);
     expect(echo.calls()).toBe(0);
   });
+
+  it.each(["1.1", "2"] as const)(
+    "G9: is read by an interceptor without its gate up to the cap alone, over HTTP/%s",
+    async (httpVersion) => {
+      const readMaxBytes = 2 * 1024 * 1024;
+      const options = { routes: echo.routes, interceptors: [auth.interceptor], readMaxBytes };
+      await using server = await startRpcServer(httpVersion, options);
+      expect(await uploadUntilAnswered(httpVersion, `${server.url}${UNARY}`)).toBe(429);
+      expect(server.bytesTaken()).toBeGreaterThan(readMaxBytes);
+      // What was on its way in the socket's buffers meanwhile.
+      expect(server.bytesTaken()).toBeLessThan(readMaxBytes + 1024 * 1024);
+      expect(echo.calls()).toBe(0);
+    },
+  );
 
   it("is capped at 4 MiB also with a token", async () => {
     const body = Buffer.concat([Buffer.from('{"text":"'), Buffer.alloc(4 * 1024 * 1024, "a"), Buffer.from('"}')]);

@@ -44,11 +44,24 @@ describe("createMethodRules()", () => {
     expect(rules.find(UncoveredService.method.forgotten)).toBeUndefined();
   });
 
+  it("says once what helps, however many methods have no policy", () => {
+    const bare = [1, 2, 3].map(() => createDynamicMethod(undefined));
+    expect(() => createMethodRules().add(bare)).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(/^[^\n]+:(\n- dynamic.Service\/Call has no policy){3}\nGive [^\n]+$/),
+      }),
+    );
+  });
+
   it("names entries of the table that fit no method", () => {
     const rules = createMethodRules({ [`${ECHO}/Unray`]: {}, "latchkey.testing.v1.Echo/*": {}, [`${ECHO}/Unary`]: {} });
     expect(() => rules.add(EchoService.methods)).toThrow(
       expect.objectContaining({
-        message: expect.stringMatching(/Unray"\] fits no method[\s\S]*Echo\/\*"\] fits no method/),
+        message: [
+          "The policy cannot be applied:",
+          `- policy["${ECHO}/Unray"] fits no method that is served`,
+          '- policy["latchkey.testing.v1.Echo/*"] fits no method that is served',
+        ].join("\n"),
       }),
     );
   });
@@ -92,6 +105,7 @@ describe("createMethodRules()", () => {
           `- ${ECHO}/Unary: condition "principal.roles.nope": a list(string) has no field "nope"`,
           `- ${ECHO}/Get: orgField "nope" names no field: latchkey.testing.v1.GetRequest has no "nope"`,
           `- ${UNCOVERED}/Forgotten has no policy`,
+          "Give each method without a policy the option (latchkey.auth.v1.access), or an entry in `policy`",
         ].join("\n"),
       }),
     );

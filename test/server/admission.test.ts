@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
 import { createMethodRules } from "../../src/policy/method-rules.js";
 import { type Admissions, type Call, createAdmissions } from "../../src/server/admission.js";
+import { createDeleteIdentity } from "../../src/server/identity-headers.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
 import { createVerifier } from "../../src/verify/verifier.js";
 import { createEchoService } from "../support/echo-service.js";
@@ -21,6 +22,7 @@ function createAdmissionsFor({ issuer: name, audience, jwks }: TestIssuer): Admi
     rules: createMethodRules(),
     challenge: { realm: "test" },
     report() {},
+    deleteIdentity: createDeleteIdentity(),
   });
 }
 

@@ -1,8 +1,11 @@
-import { Code, createClient, createHandlerContext, type HandlerContext } from "@connectrpc/connect";
+import { inspect } from "node:util";
+import { Code, ConnectError, createClient, createHandlerContext, type HandlerContext } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EchoService, UncoveredService } from "#gen/latchkey/testing/v1/testing_pb.js";
-import { createServerAuth, getPrincipal, type ServerAuth } from "../../src/server.js";
+import { celConditions } from "../../src/cel.js";
+import { createServerAuth, getPrincipal, type ServerAuth, type ServerAuthEvent } from "../../src/server.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
+import { costOfRuns } from "../support/cost-of-runs.js";
 import { createEchoService } from "../support/echo-service.js";
 import { startRpcServer } from "../support/rpc-server.js";
 import { createAuthFor } from "../support/server-auth.js";
@@ -61,6 +64,38 @@ describe("createGate()", () => {
     const context = createContext("not a token", { method: EchoService.method.public });
     await auth.gate(context);
     expect(getPrincipal(context)).toBeUndefined();
+  });
+
+  it("decides a condition about the caller alone, of which no message tells more", async () => {
+    const strict = createAuthFor(issuer, {
+      policy: { "latchkey.testing.v1.EchoService/Unary": { condition: "principal.claims.level >= 2" } },
+      conditions: celConditions(),
+    });
+    const context = createContext(await issuer.mint({ claims: { level: 1 } }));
+    await expect(async () => strict.gate(context)).rejects.toMatchObject({ code: Code.PermissionDenied });
+    expect(getPrincipal(context)).toBeUndefined();
+    const admitted = createContext(await issuer.mint({ claims: { level: 2 } }));
+    await strict.gate(admitted);
+    expect(getPrincipal(admitted)).toMatchObject({ subject: "alice" });
+  });
+
+  it.each([9_000, 60_000])("G5: refuses a token of %d bytes in less than 1 ms, and shows nothing of it", (bytes) => {
+    const events: ServerAuthEvent[] = [];
+    const telling = createAuthFor(issuer, { onEvent: (event) => events.push(event) });
+    const context = createContext("overlong".repeat(bytes / 8));
+    const refuse = (): unknown => {
+      try {
+        return telling.gate(context);
+      } catch (error) {
+        return error;
+      }
+    };
+    expect(costOfRuns(2_000, refuse).medianMs).toBeLessThan(1);
+    const refusal = refuse();
+    expect(refusal).toBeInstanceOf(ConnectError);
+    expect(refusal).toMatchObject({ code: Code.Unauthenticated });
+    expect(events[0]).toMatchObject({ type: "rejected", code: "ERR_TOKEN_MALFORMED" });
+    expect(inspect([events, refusal], { depth: null, showHidden: true })).not.toContain("overlong");
   });
 
   it("F4: refuses a method without a policy as a mistake of the server", async () => {

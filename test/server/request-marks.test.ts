@@ -28,6 +28,7 @@ describe("markRequest()", () => {
       http1Socket: request.socket,
       hasBadAuthority: false,
       hasManyAuthorizations: false,
+      rawHeaders: request.rawHeaders,
       clientCertificate: expect.any(Function),
     });
     expect(request.headers["host"]).toBe("a.test");
@@ -62,10 +63,12 @@ describe("markRequest()", () => {
 
   it("takes a Host for the authority over HTTP/2 when it is alone or the same", () => {
     expect(marksOf(createRequest(2, ["host", "a.test"]))?.hasBadAuthority).toBe(false);
-    expect(marksOf(createRequest(2, [":authority", "a.test"], ["host", "a.test"]))).toEqual({
+    const request = createRequest(2, [":authority", "a.test"], ["host", "a.test"]);
+    expect(marksOf(request)).toEqual({
       http1Socket: undefined,
       hasBadAuthority: false,
       hasManyAuthorizations: false,
+      rawHeaders: request.rawHeaders,
       clientCertificate: expect.any(Function),
     });
   });

@@ -6,8 +6,9 @@ import { EchoService } from "#gen/latchkey/testing/v1/testing_pb.js";
 import { createServerAuth, type ServerAuthEvent, type ServerAuthOptions } from "../../src/server.js";
 import { createManualClock } from "../../src/testing/manual-clock.js";
 import { createTestIssuer, type TestIssuer } from "../../src/testing/test-issuer.js";
-import { callEcho } from "../support/echo-calls.js";
+import { callEcho, KINDS } from "../support/echo-calls.js";
 import { createEchoService } from "../support/echo-service.js";
+import { takeApart } from "../support/forge.js";
 import { createAuthFor } from "../support/server-auth.js";
 
 const ECHO = "latchkey.testing.v1.EchoService";
@@ -26,6 +27,12 @@ describe("createServerAuth()", () => {
     ["a tolerance that is text", { clockToleranceSeconds: "5m" }, /clockToleranceSeconds/],
     ["a negative tolerance", { clockToleranceSeconds: -1 }, /clockToleranceSeconds/],
     ["an endless tolerance", { clockToleranceSeconds: Number.POSITIVE_INFINITY }, /clockToleranceSeconds/],
+    ["identity headers that are no list", { identityHeaders: "x-user" }, /^identityHeaders must be an array/],
+    ["an identity header that is no text", { identityHeaders: ["x-user", 1] }, /^identityHeaders\[1\]/],
+    ["an identity header without a name", { identityHeaders: [""] }, /^identityHeaders\[0\]/],
+    ["an identity header with a space", { identityHeaders: ["x user"] }, /^identityHeaders\[0\]/],
+    ["an identity header that carries the token", { identityHeaders: ["Authorization"] }, /^identityHeaders\[0\]/],
+    ["an identity header that carries the proof", { identityHeaders: ["DPoP"] }, /^identityHeaders\[0\]/],
     ["a policy for no method", { policy: { nonsense: {} } }, /policy\["nonsense"\]/],
     ["a policy with a field too many", { policy: { "a.B/C": { anyrole: ["x"] } } }, /anyrole/],
   ])("I6: refuses %s and names it", (_, options, named) => {
@@ -114,6 +121,16 @@ describe("createServerAuth()", () => {
     const client = createClient(EchoService, createRouterTransport(auth.routes(createEchoService().routes)));
     const token = await issuer.mint({ claims: { roles } });
     await expect(callEcho(client, "unary", token)).rejects.toMatchObject({ code: Code.PermissionDenied });
+  });
+
+  it.each(KINDS)("B12: roles that a claim would have by its prototype let nobody make a %s call", async (kind) => {
+    const auth = createAuthFor(issuer);
+    const client = createClient(EchoService, createRouterTransport(auth.routes(createEchoService().routes)));
+    const claims = { roles: undefined, ...JSON.parse('{"__proto__": {"roles": ["tester"]}}') };
+    const token = await issuer.mint({ claims });
+    const { payload } = takeApart(token);
+    expect([Object.hasOwn(payload, "__proto__"), Object.hasOwn(payload, "roles")]).toEqual([true, false]);
+    await expect(callEcho(client, kind, token)).rejects.toMatchObject({ code: Code.PermissionDenied });
   });
 
   it.each([undefined, null, "", "*", "ACME", "acm", "acme ", "аcme", ["acme"], { acme: true }, true, 0])(

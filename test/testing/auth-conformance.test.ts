@@ -17,6 +17,7 @@ import {
   createManualClock,
   createTestIssuer,
   type FindCaller,
+  type ManualClock,
   type MountServer,
 } from "../../src/testing.js";
 
@@ -120,6 +121,23 @@ describe("authConformance()", () => {
     }
   });
 
+  it("refuses a field that is not an option", () => {
+    expect(() => authConformance(serveNothing, { protocol: ["connect"] } as never)).toThrow(
+      new TypeError("options.protocol is not an option"),
+    );
+  });
+
+  it("gives up on a call before a test runner gives up on the case", async () => {
+    let timeoutMs: string | null = null;
+    const note: Interceptor = (next) => (request) => {
+      timeoutMs = request.header.get("connect-timeout-ms");
+      return next(request);
+    };
+    await using conformance = authConformance(mountInside(note), IN_MEMORY);
+    await conformance.cases[0]?.run();
+    expect(timeoutMs).toBe("2500");
+  });
+
   it("runs all cases against one server, and stops it", async () => {
     let started = 0;
     let stopped = 0;
@@ -149,6 +167,79 @@ describe("authConformance()", () => {
       ].join("\n"),
     );
     expect((error as AggregateError).errors).toHaveLength(2);
+  });
+
+  it("says once that there is no server, and each case alone says the same", async () => {
+    const cause = new TypeError("The port is taken");
+    let mounted = 0;
+    await using conformance = authConformance(() => {
+      mounted++;
+      throw cause;
+    });
+    const expected = { message: "the server could not be mounted: The port is taken", cause };
+    for (const run of [conformance.run, ...conformance.cases.slice(0, 2).map((one) => one.run)]) {
+      const error: unknown = await run().catch((reason: unknown) => reason);
+      expect(error).not.toBeInstanceOf(AggregateError);
+      expect(error).toMatchObject(expected);
+    }
+    expect(mounted).toBe(1);
+  });
+
+  it.each([
+    ["undefined", undefined],
+    ["string", "http://127.0.0.1"],
+    ["no transport", {}],
+    ["no getPrincipal", { transport: () => {} }],
+    ["no [Symbol.asyncDispose]", { transport: () => {}, getPrincipal: () => {} }],
+  ])("says what a mount must return, when it returns %s", async (found, returned) => {
+    await expect(authConformance(() => returned as never).run()).rejects.toThrow(
+      "the server could not be mounted: mount must return an object with the functions " +
+        `transport, getPrincipal, [Symbol.asyncDispose]; got ${found}`,
+    );
+  });
+
+  it.each<readonly [string, string, (clock: ManualClock) => MountServer]>([
+    [
+      "nothing",
+      "Every call was answered: nothing guards the service",
+      () =>
+        ({ routes }) =>
+          serve(routes),
+    ],
+    [
+      "the gate alone",
+      "What fails is what only the interceptor can keep: it is missing, or another one took its place",
+      (clock) => mountWith(({ gate }, routes) => withOptions(routes, { requestGate: gate }), { clock }),
+    ],
+    [
+      "a clock of its own",
+      "Good tokens are refused once the clock has been moved: the server does not run on the clock of the options",
+      () => mountWith((auth, routes) => auth.routes(routes)),
+    ],
+  ])("ends its list with what it means that a server has %s", async (_, meaning, mount) => {
+    const clock = createManualClock();
+    const conformance = authConformance(mount(clock), { ...IN_MEMORY, clock, timeoutMs: 200 });
+    const error = (await conformance.run().catch((reason: unknown) => reason)) as AggregateError;
+    expect(error.message.split("\n").slice(1 + error.errors.length)).toEqual([meaning]);
+  });
+
+  it.each<readonly [string, (clock: ManualClock) => MountServer]>([
+    ["trusts nobody", () => mountTrusting({ issuer: "https://nobody.test" })],
+    ["does not look at the audience", (clock) => mountTrusting({ audience: null }, clock)],
+    [
+      "asks for nothing but a token",
+      (clock) =>
+        mountWith((auth, routes) => auth.routes(routes), {
+          clock,
+          policy: { "latchkey.testing.v1.EchoService/*": {} },
+        }),
+    ],
+  ])("guesses nothing about a server that %s", async (_, mount) => {
+    const clock = createManualClock();
+    const conformance = authConformance(mount(clock), { ...IN_MEMORY, clock, timeoutMs: 200 });
+    const error = (await conformance.run().catch((reason: unknown) => reason)) as AggregateError;
+    expect(error.errors.length).toBeGreaterThan(0);
+    expect(error.message.split("\n")).toHaveLength(1 + error.errors.length);
   });
 
   it("takes an issuer of the caller's", async () => {
@@ -251,9 +342,11 @@ function mountThatFails(): never {
   throw new TypeError("The policy cannot be applied");
 }
 
-function mountTrusting(changed: Partial<ServerAuthOptions["issuers"][number]>): MountServer {
-  return ({ routes, issuers }) =>
-    serve(createServerAuth({ issuers: issuers.map((issuer) => ({ ...issuer, ...changed })) }).routes(routes));
+function mountTrusting(changed: Partial<ServerAuthOptions["issuers"][number]>, clock?: ManualClock): MountServer {
+  return ({ routes, issuers }) => {
+    const changedIssuers = issuers.map((issuer) => ({ ...issuer, ...changed }));
+    return serve(createServerAuth({ issuers: changedIssuers, ...(clock && { clock }) }).routes(routes));
+  };
 }
 
 const mountDecoding: MountServer = ({ routes }) => {

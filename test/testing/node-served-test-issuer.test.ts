@@ -48,6 +48,19 @@ describe("serveTestIssuer()", () => {
     expect(issuer.requests("jwks")).toBe(1);
   });
 
+  it("refuses fields that are not an option, and faults that have no such name", async () => {
+    await expect(serveTestIssuer({ maxAge: 5 } as never)).rejects.toThrow(
+      new TypeError("options.maxAge is not an option"),
+    );
+    await using issuer = await serveTestIssuer();
+    const { answerNext, hold } = issuer;
+    expect(() => answerNext("empty", { time: 2 } as never)).toThrow(new TypeError("options.time is not an option"));
+    expect(() => answerNext({ stauts: 503 } as never)).toThrow(new TypeError("answer.stauts is not an option"));
+    expect(() => answerNext("emtpy" as never)).toThrow(/^answer must be one of reset, cut, /);
+    expect(() => hold({ on: "body" } as never)).toThrow(new TypeError("options.on is not an option"));
+    expect(await (await fetch(issuer.jwksUri)).json()).toEqual(issuer.jwks());
+  });
+
   it("says how long an answer is fresh, and sends none that the caller has", async () => {
     await using issuer = await serveTestIssuer({ maxAgeSeconds: 7 });
     const response = await fetch(issuer.jwksUri);

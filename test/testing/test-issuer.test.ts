@@ -57,6 +57,15 @@ describe("createTestIssuer()", () => {
     await expect(createTestIssuer({ algorithm: [] })).rejects.toThrow(new TypeError("algorithm must not be empty"));
   });
 
+  it("refuses fields that are not an option: they would change nothing", async () => {
+    const refuse = async (made: Promise<unknown>, field: string): Promise<void> =>
+      expect(made).rejects.toThrow(new TypeError(`options.${field} is not an option`));
+    await refuse(createTestIssuer({ audiance: "https://jobs.example" } as never), "audiance");
+    const issuer = await createTestIssuer();
+    await refuse(issuer.mint({ claim: { sub: "bob" } } as never), "claim");
+    await refuse(issuer.forge({ signed: new Uint8Array() } as never), "signed");
+  });
+
   it("gives what a server needs to trust it", async () => {
     const issuer = await createTestIssuer({ issuer: "https://idp.test", audience: "jobs" });
     const keys = issuer.jwks();

@@ -1,12 +1,27 @@
+import { deflateRawSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { encodePart, type RawPart } from "../../src/testing/raw-part.js";
 import { parseCompactJws, TOKEN_LIMITS } from "../../src/token/compact-jws.js";
+import { costOfRuns } from "../support/cost-of-runs.js";
 import { unsignedToken } from "../support/forge.js";
 
 const HEADER = { alg: "ES256", kid: "k1", typ: "at+jwt" };
 
 function refuses(token: string): void {
   expect(() => parseCompactJws(token)).toThrow(expect.objectContaining({ code: "ERR_TOKEN_MALFORMED" }));
+}
+
+/** Refuses a token 10,000 times, and each time at a cost that does not depend on what it asks for. */
+function refusesCheaply(token: string): void {
+  refuses(token);
+  const cost = costOfRuns(10_000, () => {
+    try {
+      parseCompactJws(token);
+    } catch {}
+  });
+  expect(cost.medianMs).toBeLessThan(5);
+  expect(cost.medianBytes).toBeLessThan(64 * 1024);
+  expect(cost.retainedBytes).toBeLessThan(1024 * 1024);
 }
 
 describe("parseCompactJws()", () => {
@@ -62,14 +77,16 @@ describe("parseCompactJws()", () => {
     expect(parseCompactJws(unsignedToken({ header: { ...HEADER, kid }, payload: {} })).kid).toBe(kid);
   });
 
-  it("B1: refuses five parts", () => {
-    refuses(`${encodePart({ alg: "PBES2-HS256+A128KW", enc: "A128GCM", p2c: 2 ** 31 - 1 })}.AA.AA.AA.AA`);
-    refuses(unsignedToken({ header: { ...HEADER, enc: "A128GCM" }, payload: {} }));
+  it("B1: refuses encrypted tokens, of five parts and of three, without doing what they ask for", () => {
+    refusesCheaply(`${encodePart({ alg: "PBES2-HS256+A128KW", enc: "A128GCM", p2c: 2 ** 31 - 1 })}.AA.AA.AA.AA`);
+    const bomb = encodePart(deflateRawSync(Buffer.alloc(4 * 1024 * 1024)));
+    refusesCheaply(`${encodePart({ alg: "dir", enc: "A128GCM", zip: "DEF" })}..AA.${bomb}.AA`);
+    refusesCheaply(unsignedToken({ header: { ...HEADER, enc: "A128GCM" }, payload: {} }));
   });
 
-  it("B2: refuses a token of dots and one over the limit before splitting it", () => {
-    refuses(".".repeat(TOKEN_LIMITS.maxTokenBytes));
-    refuses(".".repeat(60_000));
+  it("B2: refuses a token of dots and one over the limit before splitting it, and keeps nothing of them", () => {
+    refusesCheaply(".".repeat(TOKEN_LIMITS.maxTokenBytes));
+    refusesCheaply(".".repeat(60_000));
     const filler = "x".repeat(TOKEN_LIMITS.maxTokenBytes);
     refuses(unsignedToken({ header: HEADER, payload: { filler } }));
   });

@@ -23,6 +23,8 @@ describe("resolveIssuer()", () => {
 
   it.each([
     [{ issuer: "" }, "issuers[0].issuer must not be empty"],
+    [{ requireBoundToken: true }, "issuers[0].requireBoundToken is not an option"],
+    [{ claims: { role: "groups" } }, "issuers[0].claims.role is not an option"],
     [{ issuer: undefined }, "issuers[0].issuer must be a string, got undefined"],
     [{ issuer: ["https://idp.test"] }, "issuers[0].issuer must be a string, got array"],
     [{ audience: undefined }, "issuers[0].audience must be a string, got undefined"],

@@ -12,6 +12,7 @@ import { forge, takeApart } from "../support/forge.js";
 import { type JwksServer, startJwksServer } from "../support/jwks-server.js";
 import { peekVerified } from "../support/peek-verified.js";
 import { CALL, createProver, type Prover } from "../support/prover.js";
+import { createTokenPress } from "../support/token-press.js";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -236,9 +237,10 @@ describe("createVerifier()", () => {
       await expect(verifier.verify(token)).rejects.toMatchObject({ code: "ERR_TOKEN_EXPIRED" });
     });
 
-    it("J2: are not valid yet after the wall clock was set back", async () => {
+    it.each(["nbf", "iat"])("J2: are not valid yet after the wall clock was set back: %s", async (name) => {
       const verifier = create();
-      const token = await issuer.mint({ claims: { nbf: Math.floor(clock.nowMs() / SECOND), iat: undefined } });
+      const claims = { nbf: undefined, iat: undefined, [name]: Math.floor(clock.nowMs() / SECOND) };
+      const token = await issuer.mint({ claims });
       await verifier.verify(token);
       clock.setWallClock(clock.nowMs() - 10 * SECOND);
       expect(peekVerified(verifier, token)).toBeUndefined();
@@ -311,6 +313,25 @@ describe("createVerifier()", () => {
       }
       expect(peekVerified(verifier, tokens[2] as string)).toBeDefined();
     });
+
+    it("J3: are 10,000 of 12,000, the last ones, and none of 2,000 with bad signatures", async () => {
+      const press = createTokenPress(clock.nowMs());
+      const verifier = create({ issuers: [press.trusted] });
+      const verifyAll = async (tokens: readonly string[]): Promise<number> => {
+        let accepted = 0;
+        for (let first = 0; first < tokens.length; first += 200) {
+          const outcomes = await Promise.allSettled(tokens.slice(first, first + 200).map((t) => verifier.verify(t)));
+          accepted += outcomes.filter(({ status }) => status === "fulfilled").length;
+        }
+        return accepted;
+      };
+      const good = press.press(12_000);
+      expect(await verifyAll(good)).toBe(12_000);
+      expect(await verifyAll(press.press(2_000).map((token) => `${token.slice(0, -86)}${"A".repeat(86)}`))).toBe(0);
+      // All in one go: one that is not known is verified, and known after that.
+      const known = good.map((token) => peekVerified(verifier, token) !== undefined);
+      expect([known.indexOf(true), known.lastIndexOf(false)]).toEqual([2_000, 1_999]);
+    }, 60_000);
 
     it("J5: a signature is bad for as long as its kid stands for the key that says so", async () => {
       const impostor = await createTestIssuer({ clock });
@@ -420,6 +441,15 @@ describe("createVerifier()", () => {
   });
 
   describe("revocation", () => {
+    it.each([
+      [{ revocaton: {} }, "options.revocaton is not an option"],
+      [{ tokenCache: { max: 1 } }, "tokenCache.max is not an option"],
+      [{ revocationOptions: { timeout: 1 } }, "revocationOptions.timeout is not an option"],
+      [{ telemetry: {} }, "telemetry.count must be a function, got undefined"],
+    ])("refuses a misspelt option, which would switch something off: %j", (options, message) => {
+      expect(() => create(options as Partial<VerifierOptions>)).toThrow(new TypeError(message));
+    });
+
     it("refuses options about it when nobody is asked", () => {
       expect(() => create({ revocationOptions: {} })).toThrow("revocationOptions has no effect without revocation");
     });

@@ -18,8 +18,6 @@ export interface FollowJobOptions {
   readonly clock?: Clock;
 }
 
-const KEEP_ALIVE_MS = 60 * 60 * 1_000;
-
 /**
  * Follows the events of a job until it has ended. When the stream ends before, because its token expired or the server
  * went away, it is opened again where it stopped.
@@ -43,17 +41,11 @@ export async function followJob(options: FollowJobOptions): Promise<Job> {
       clock,
     },
   );
-  // While it waits for its server, nothing else keeps the command from ending.
-  const keepAlive = setInterval(() => {}, KEEP_ALIVE_MS);
-  try {
-    for await (const { item } of stream) {
-      if (item.case === "endedJob") return item.value;
-      if (item.case !== "event" || item.value.sequence <= seen) continue;
-      seen = item.value.sequence;
-      await onEvent(item.value);
-    }
-  } finally {
-    clearInterval(keepAlive);
+  for await (const { item } of stream) {
+    if (item.case === "endedJob") return item.value;
+    if (item.case !== "event" || item.value.sequence <= seen) continue;
+    seen = item.value.sequence;
+    await onEvent(item.value);
   }
   throw new Error("a stream that is opened again at its end has none");
 }

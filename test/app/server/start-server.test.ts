@@ -16,6 +16,7 @@ import { startServer } from "../../../src/app/server/start-server.js";
 import { bearerAuth } from "../../../src/client/bearer-auth.js";
 import { type SignedJwtOptions, signedJwt } from "../../../src/client/signed-jwt.js";
 import { createTestIssuer } from "../../../src/testing/test-issuer.js";
+import { forge, takeApart } from "../../support/forge.js";
 import { type JwksAnswer, startJwksServer } from "../../support/jwks-server.js";
 import { freshPublicKeyPem } from "../../support/public-keys.js";
 import { openServerFixture, type ServerFixture, silentLog } from "../../support/running-server.js";
@@ -252,6 +253,31 @@ describe("startServer()", () => {
     expect(log).toContain("call refused");
     for (const part of value.split(".")) expect(log).not.toContain(part);
     expect(log).not.toMatch(/quiet-caller|quiet-org/);
+  });
+
+  it("L2: writes one line of JSON for each refusal, whatever line a token would like to add", async () => {
+    using issuer = await ownIssuer();
+    const line = '\n{"level":60,"msg":"injected"}\n';
+    const issue = async (subject: string, org: string, role: string): Promise<string> =>
+      (await issuer.tokens.issue({ subject, org, roles: [role] })).value;
+    const { header, payload, signature } = takeApart(await issue("alice", "acme", "worker"));
+    const refused = [
+      [forge({ ...header, kid: line }, payload, signature), Code.Unauthenticated],
+      [forge(header, { ...payload, iss: `${payload["iss"]}${line}` }, signature), Code.Unauthenticated],
+      [forge(header, { ...payload, sub: line }, signature), Code.Unauthenticated],
+      [await issue(line, "acme", line), Code.PermissionDenied],
+      [await issue(line, line, "worker"), Code.PermissionDenied],
+    ] as const;
+    const before = fixture.log().length;
+    for (const [token, code] of refused) {
+      const call = connect().listJobs({ orgId: "acme" }, { headers: { authorization: `Bearer ${token}` } });
+      expect((await refusal(call)).code).toBe(code);
+    }
+    const lines = fixture.log().slice(before).split("\n");
+    expect(lines.pop()).toBe("");
+    const logged = lines.map((text) => JSON.parse(text));
+    expect(logged).toEqual(refused.map(() => expect.objectContaining({ level: 30, msg: "call refused" })));
+    expect(lines.join()).not.toContain("injected");
   });
 
   it("refuses a busy port before it touches the disk", async () => {
