@@ -109,10 +109,13 @@ export class TokenRejectedError extends AuthError {
 
   constructor(code: TokenRejectedCode, message: string, options?: ErrorOptions) {
     const { stackTraceLimit } = Error;
-    // Where built-ins are frozen, this does nothing.
-    Reflect.set(Error, "stackTraceLimit", 0);
-    super(message, options);
-    Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
+    // Engines without it have nothing to limit; where built-ins are frozen, setting it does nothing.
+    if (stackTraceLimit !== undefined) Reflect.set(Error, "stackTraceLimit", 0);
+    try {
+      super(message, options);
+    } finally {
+      if (stackTraceLimit !== undefined) Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
+    }
     this.code = code;
   }
 }

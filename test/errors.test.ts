@@ -25,6 +25,14 @@ describe("the error classes", () => {
     expect(Object.keys(error)).not.toContain("name");
   });
 
+  it("has no stack when a token was rejected, which strangers cause at will, and leaves those of others alone", () => {
+    const limit = Error.stackTraceLimit;
+    expect(new TokenRejectedError("ERR_TOKEN_EXPIRED", "text").stack).toBe("TokenRejectedError: text");
+    expect(() => new TokenRejectedError("ERR_TOKEN_EXPIRED", Symbol("text") as unknown as string)).toThrow(TypeError);
+    expect(Error.stackTraceLimit).toBe(limit);
+    expect(new KeysUnavailableError("ERR_KEYS_INVALID", "text").stack).toContain("errors.test.ts");
+  });
+
   it("keep apart what only one of them is", () => {
     expect(ERRORS.filter(([, error]) => error instanceof TokenRejectedError)).toHaveLength(1);
   });

@@ -45,15 +45,15 @@ export const mutantsJ: readonly Mutant[] = [
   {
     id: "J3",
     file: "src/verify/token-cache.ts",
-    find: "entries.size > maxEntries || ",
+    find: "max: maxEntries, ",
     replace: "",
     tests: [VERIFIER, TOKEN_CACHE],
   },
   {
     id: "J3",
     file: "src/verify/token-cache.ts",
-    find: " || characters > maxCharacters",
-    replace: "",
+    find: "maxSize: maxCharacters",
+    replace: "maxSize: Number.MAX_SAFE_INTEGER",
     tests: [TOKEN_CACHE],
   },
   {

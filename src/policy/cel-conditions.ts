@@ -12,8 +12,9 @@ import type { Condition, ConditionCompiler } from "./condition.js";
 export interface CelConditionsOptions {
   /**
    * Most steps of one evaluation: each item that a loop goes through and each function or operator called is one, and so
-   * are 512 characters or 16 entries looked at. One that takes more refuses. The default is enough for a list of some
-   * 9,000 entries and a simple test of each. @defaultValue `20_000`
+   * are 512 characters or 16 entries looked at; a `matches` costs 20 times that, a conversion of JSON 32 times. One that
+   * takes more refuses. The default is enough for a list of some 9,000 entries and a simple test of each, or for matching
+   * 900. @defaultValue `20_000`
    */
   readonly maxSteps?: number;
 }

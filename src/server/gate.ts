@@ -21,7 +21,8 @@ export function createGate(admissions: Admissions): Gate {
     } catch (error) {
       return turnAway(context, error);
     }
-    if (!(admission instanceof Promise)) return letIn(context);
+    // What needs a proof takes its time: no nonce is to be offered here.
+    if (!(admission instanceof Promise)) return undefined;
     return admission.then(
       () => letIn(context),
       (error) => turnAway(context, error),

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import { TOKEN_LIMITS } from "../token/compact-jws.js";
 
 /** Remembers what was found out about tokens, without remembering the tokens. */
@@ -22,9 +23,11 @@ export interface TokenCacheLimits {
 interface Entry<T> {
   readonly value: T;
   readonly storedAtMs: number;
+  /** Of the token. */
   readonly length: number;
-  /** How many entries had been placed when this one was, or was moved to the end. */
-  place: number;
+  /** How many entries, and characters of tokens, had been placed when this one was, or when it moved to the end. */
+  placed: number;
+  placedCharacters: number;
 }
 
 // What is remembered grows with the token: on average 800 characters each, or fewer tokens.
@@ -35,49 +38,38 @@ const CHARACTERS_PER_ENTRY = 800;
  *
  * A token is known by the SHA-256 of all its characters, never by a claim or "kid", so no two tokens share an entry. It
  * is bounded by number and by size: the token goes that was not asked for longest, give or take half the cache. An entry
- * moves to the end only once half of all entries were placed after it, so that most hits read and write nothing else.
+ * moves to the end only once half of what there is room for was placed after it, so that hits in a cache with room to
+ * spare write nothing.
  */
 export function createTokenCache<T extends object>({ maxEntries, maxAgeMs }: TokenCacheLimits): TokenCache<T> {
   const maxCharacters = Math.max(maxEntries * CHARACTERS_PER_ENTRY, TOKEN_LIMITS.maxTokenBytes);
-  const entries = new Map<string, Entry<T>>();
-  // Goes on where it stopped: begun anew, it would pass the places of all that were deleted since the Map last shrank.
-  let oldest = entries.keys();
+  const entries = new LRUCache<string, Entry<T>>({ max: maxEntries, maxSize: maxCharacters });
   let placed = 0;
-  let characters = 0;
-
-  const remove = (digest: string): void => {
-    characters -= entries.get(digest)?.length ?? 0;
-    entries.delete(digest);
+  let placedCharacters = 0;
+  const notePlace = (entry: Entry<T>): void => {
+    placed++;
+    placedCharacters += entry.length;
+    entry.placed = placed;
+    entry.placedCharacters = placedCharacters;
   };
-
-  const place = (digest: string, entry: Entry<T>): void => {
-    remove(digest);
-    entry.place = placed++;
-    entries.set(digest, entry);
-    characters += entry.length;
-  };
-
-  const removeOldest = (): void => {
-    let next = oldest.next();
-    if (next.done === true) {
-      oldest = entries.keys();
-      next = oldest.next();
-    }
-    if (next.done !== true) remove(next.value);
-  };
-
   return {
     get(digest, nowMs) {
-      const entry = entries.get(digest);
+      const entry = entries.peek(digest);
       if (entry === undefined || nowMs >= entry.storedAtMs + maxAgeMs) return undefined;
-      if (placed - entry.place > maxEntries / 2) place(digest, entry);
+      if (placed - entry.placed > maxEntries / 2 || placedCharacters - entry.placedCharacters > maxCharacters / 2) {
+        notePlace(entry);
+        entries.get(digest);
+      }
       return entry.value;
     },
     set(digest, value, { length, nowMs }) {
-      place(digest, { value, storedAtMs: nowMs, length, place: placed });
-      while (entries.size > maxEntries || characters > maxCharacters) removeOldest();
+      const entry: Entry<T> = { value, storedAtMs: nowMs, length, placed, placedCharacters };
+      notePlace(entry);
+      entries.set(digest, entry, { size: Math.max(1, length) });
     },
-    delete: remove,
+    delete(digest) {
+      entries.delete(digest);
+    },
   };
 }
 

@@ -71,6 +71,12 @@ describe("createMeter()", () => {
     expect(compile(20).evaluate(createPrincipal())).toBe(true);
   });
 
+  it("matches no text that would take a tenth of a second and more", () => {
+    const matches = (length: number) => evaluate("request.text.matches('^[0-9]*$')", { text: "9".repeat(length) });
+    expect(matches(400_000)).toBe(true);
+    expect(matches(600_000)).toBeUndefined();
+  });
+
   it("joins lists as CEL does, however many times", () => {
     const source = "request.texts.filter(a, a != 'item-7').map(b, b + '!').size() == 999 && [1] + [2] + [] == [1, 2]";
     expect(evaluate(source, { texts: texts(1_000) })).toBe(true);

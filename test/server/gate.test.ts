@@ -135,6 +135,7 @@ describe("createGate()", () => {
       body: "{}",
     });
     expect(await response.json()).toMatchObject({ code: "deadline_exceeded" });
+    expect(response.headers.get("connection")).toBe("close");
     expect(echo.calls()).toBe(0);
   });
 

@@ -62,7 +62,8 @@ async function openSnapshots(
  * Nothing is fetched yet.
  *
  * Issuers with `discovery` say themselves where their keys are, and may say otherwise tomorrow, while a registration is
- * what operators have decided: they are not registered and keep caches of their own, which tell the log the same things, and their own listener too.
+ * what operators have decided: they are not registered and keep caches of their own, which tell the log the same things,
+ * and their own listener too.
  *
  * @throws TypeError or RangeError naming the option of an issuer that cannot be used.
  */
