@@ -45,15 +45,15 @@ export const mutantsJ: readonly Mutant[] = [
   {
     id: "J3",
     file: "src/verify/token-cache.ts",
-    find: "max: maxEntries, ",
+    find: "entries.size > maxEntries || ",
     replace: "",
     tests: [VERIFIER, TOKEN_CACHE],
   },
   {
     id: "J3",
     file: "src/verify/token-cache.ts",
-    find: "maxSize: maxCharacters",
-    replace: "maxSize: Number.MAX_SAFE_INTEGER",
+    find: " || characters > maxCharacters",
+    replace: "",
     tests: [TOKEN_CACHE],
   },
   {

@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import { TOKEN_LIMITS } from "../token/compact-jws.js";
 
 /** Remembers what was found out about tokens, without remembering the tokens. */
@@ -21,6 +20,7 @@ export interface TokenCacheLimits {
 }
 
 interface Entry<T> {
+  readonly digest: string;
   readonly value: T;
   readonly storedAtMs: number;
   /** Of the token. */
@@ -28,6 +28,9 @@ interface Entry<T> {
   /** How many entries, and characters of tokens, had been placed when this one was, or when it moved to the end. */
   placed: number;
   placedCharacters: number;
+  /** Neighbours in the order in which they were placed. */
+  before: Entry<T> | undefined;
+  after: Entry<T> | undefined;
 }
 
 // What is remembered grows with the token: on average 800 characters each, or fewer tokens.
@@ -43,32 +46,69 @@ const CHARACTERS_PER_ENTRY = 800;
  */
 export function createTokenCache<T extends object>({ maxEntries, maxAgeMs }: TokenCacheLimits): TokenCache<T> {
   const maxCharacters = Math.max(maxEntries * CHARACTERS_PER_ENTRY, TOKEN_LIMITS.maxTokenBytes);
-  const entries = new LRUCache<string, Entry<T>>({ max: maxEntries, maxSize: maxCharacters });
+  // The order is not the Map's: an iterator that lives on keeps every table that a Map has outgrown, with its values.
+  const entries = new Map<string, Entry<T>>();
+  let first: Entry<T> | undefined;
+  let last: Entry<T> | undefined;
+  let characters = 0;
   let placed = 0;
   let placedCharacters = 0;
-  const notePlace = (entry: Entry<T>): void => {
+
+  const unlink = ({ before, after, length }: Entry<T>): void => {
+    if (before === undefined) first = after;
+    else before.after = after;
+    if (after === undefined) last = before;
+    else after.before = before;
+    characters -= length;
+  };
+
+  const append = (entry: Entry<T>): void => {
+    entry.before = last;
+    entry.after = undefined;
+    if (last === undefined) first = entry;
+    else last.after = entry;
+    last = entry;
+    characters += entry.length;
     placed++;
     placedCharacters += entry.length;
     entry.placed = placed;
     entry.placedCharacters = placedCharacters;
   };
+
+  const remove = (entry: Entry<T> | undefined): void => {
+    if (entry === undefined) return;
+    unlink(entry);
+    entries.delete(entry.digest);
+  };
+
   return {
     get(digest, nowMs) {
-      const entry = entries.peek(digest);
+      const entry = entries.get(digest);
       if (entry === undefined || nowMs >= entry.storedAtMs + maxAgeMs) return undefined;
       if (placed - entry.placed > maxEntries / 2 || placedCharacters - entry.placedCharacters > maxCharacters / 2) {
-        notePlace(entry);
-        entries.get(digest);
+        unlink(entry);
+        append(entry);
       }
       return entry.value;
     },
     set(digest, value, { length, nowMs }) {
-      const entry: Entry<T> = { value, storedAtMs: nowMs, length, placed, placedCharacters };
-      notePlace(entry);
-      entries.set(digest, entry, { size: Math.max(1, length) });
+      remove(entries.get(digest));
+      const entry: Entry<T> = {
+        digest,
+        value,
+        storedAtMs: nowMs,
+        length,
+        placed,
+        placedCharacters,
+        before: undefined,
+        after: undefined,
+      };
+      append(entry);
+      entries.set(digest, entry);
+      while (entries.size > maxEntries || characters > maxCharacters) remove(first);
     },
     delete(digest) {
-      entries.delete(digest);
+      remove(entries.get(digest));
     },
   };
 }
