@@ -53,12 +53,12 @@ export interface HeldKeySet {
  */
 export function createHeldKeySet(staleMs: number, clock: Clock): HeldKeySet {
   let held: LoadedKeySet | undefined;
+  let usableBeforeMs = Number.NEGATIVE_INFINITY;
   const listeners = createListeners();
-  const usableUntilMs = (): number | undefined => held && held.requestedAtMs + held.ttlMs + staleMs;
   return {
-    usable: (nowMs = clock.monotonicMs()) => (nowMs < (usableUntilMs() ?? 0) ? held?.keySet : undefined),
+    usable: (nowMs = clock.monotonicMs()) => (nowMs < usableBeforeMs ? held?.keySet : undefined),
     isStale: (nowMs = clock.monotonicMs()) => held !== undefined && nowMs >= held.requestedAtMs + held.ttlMs,
-    usableUntilMs,
+    usableUntilMs: () => (held === undefined ? undefined : usableBeforeMs),
     latest: () => held,
     store(loaded) {
       if (held !== undefined && loaded.sequence < held.sequence) return false;
@@ -67,6 +67,7 @@ export function createHeldKeySet(staleMs: number, clock: Clock): HeldKeySet {
       const keySet = reuseKeys(loaded.keySet, before);
       const changed = !hasSameKeys(before, keySet);
       held = { ...loaded, keySet };
+      usableBeforeMs = loaded.requestedAtMs + loaded.ttlMs + staleMs;
       if (changed) listeners.tell();
       return changed;
     },

@@ -146,6 +146,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
   ): Promise<void> | undefined => {
     if (sender === undefined) return undefined;
     const mustBeBound = key.entry.settings.requireBoundTokens;
+    // Nearly every call: nothing is asked of its sender.
+    if (confirmation === undefined && !mustBeBound && sender.scheme === "Bearer") return undefined;
     return checkSender({ token, confirmation, mustBeBound }, sender, dpop, signal);
   };
 
