@@ -39,7 +39,7 @@ export interface VerifierOptions {
 
 /** Limits of the cache of verified tokens. */
 export interface TokenCacheOptions {
-  /** Most tokens remembered; the least recently used is forgotten first. @defaultValue `10_000` */
+  /** Most tokens remembered; one that was not asked for long is forgotten first. @defaultValue `10_000` */
   readonly maxEntries?: number;
   /** Longest time a token is remembered, in milliseconds. @defaultValue `300_000` (5 minutes) */
   readonly maxAgeMs?: number;
