@@ -57,8 +57,8 @@ const REOPENING = {
  * message. After `maxFailures` in a row the iteration fails with the last error. Errors other than expiry go to the
  * consumer at once, unless `isTransient` says that they may pass.
  *
- * Leaving the loop ends the call under way, and so does `signal`. Each iteration starts from the beginning. A
- * wait before the next stream keeps the process alive, for the consumer waits too.
+ * Leaving the loop ends the call under way, and so does `signal`. Each iteration starts from the beginning. A wait before
+ * the next stream keeps the process alive, for the consumer waits too.
  *
  * The iteration rejects with the `ConnectError` of the stream; with `canceled` when `signal` aborts; with `unavailable`
  * when streams end again and again in order (`reopenAtEnd`); with what `cursor`, `isTransient` or `open` throws.

@@ -11,8 +11,6 @@ export type Gate = (context: HandlerContext) => void | Promise<void>;
 
 /** Creates the gate: refuses calls before their body is read, and puts the caller into the context values of others. */
 export function createGate(admissions: Admissions): Gate {
-  const letIn = ({ requestHeader, responseHeader }: HandlerContext): void =>
-    admissions.offerNonce(requestHeader, responseHeader);
   return (context) => {
     const { method, requestHeader: header, requestMethod, values, signal, url } = context;
     let admission: ReturnType<Admissions["admit"]>;
@@ -24,7 +22,7 @@ export function createGate(admissions: Admissions): Gate {
     // What needs a proof takes its time: no nonce is to be offered here.
     if (!(admission instanceof Promise)) return undefined;
     return admission.then(
-      () => letIn(context),
+      () => admissions.offerNonce(header, context.responseHeader),
       (error) => turnAway(context, error),
     );
   };

@@ -1,4 +1,5 @@
 import { getHeapStatistics } from "node:v8";
+import { median } from "../../bench/rounds.js";
 import { usedBytes } from "../../bench/used-bytes.js";
 
 /** What a piece of synchronous work costs. */
@@ -25,8 +26,4 @@ export function costOfRuns(runs: number, work: () => void): Cost {
     bytes[run] = getHeapStatistics().used_heap_size - heapBytes;
   }
   return { medianMs: median(milliseconds), medianBytes: median(bytes), retainedBytes: usedBytes() - before };
-}
-
-function median(values: Float64Array): number {
-  return values.toSorted()[values.length >> 1] ?? Number.NaN;
 }
